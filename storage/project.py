@@ -1,0 +1,340 @@
+"""trainshed.toml: read, checked, and told apart line by line when something in it is wrong."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from storage.errors import UsageError, nearest
+from storage.names import NAME_RULE
+
+FILE_NAME = "trainshed.toml"
+RESERVED = ("sweep", "serve", "trigger", "alerts")  # sections that the pipeline itself does not read
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}$")]
+Entry = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+ColumnType = Literal["integer", "number", "text", "boolean", "timestamp", "date", "other"]
+Task = Literal["binary", "multiclass", "regression"]
+OnFail = Literal["stop", "warn"]
+Scalar = bool | int | float | str
+
+
+class Section(BaseModel):
+    """A table of trainshed.toml: unknown keys are errors, values never change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProjectSection(Section):
+    """`[project]`: the name (also the model's) and the interpreter that runs the user's code."""
+
+    name: Name
+    python: str | None = None
+    snapshot_diff: bool = True
+
+
+class DatasetSection(Section):
+    """`[dataset]`: which files, and how they become one table."""
+
+    name: Name
+    kind: Literal["table", "files"] = "table"
+    files: str | list[str] | None = None
+    tables: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*$")], str | list[str]] = Field(
+        default_factory=dict
+    )
+    query: str | None = None
+    reference: bool = False
+
+    @model_validator(mode="after")
+    def _files_or_tables(self) -> DatasetSection:
+        if bool(self.files) == bool(self.tables):
+            raise ValueError('give either files = "data/*.csv" or tables = { name = "data/name.parquet" }')
+        if self.kind == "files" and self.tables:
+            raise ValueError('kind = "files" takes files = "…", not tables')
+        if len(self.tables) > 1 and not self.query:
+            raise ValueError("several tables need a query that joins them")
+        return self
+
+    @property
+    def globs(self) -> dict[str, list[str]]:
+        """Table name → its glob patterns; the only table of a project without `tables` is called `data`."""
+        sources: dict[str, str | list[str]] = dict(self.tables) or {"data": self.files or []}
+        return {name: [globs] if isinstance(globs, str) else list(globs) for name, globs in sources.items()}
+
+
+class ColumnCheck(Section):
+    """One entry of `[checks] columns`: the bounds a column must keep. `nulls` is the largest share of nulls, 0 to 1."""
+
+    type: ColumnType | None = None
+    min: float | None = None
+    max: float | None = None
+    nulls: Annotated[float, Field(ge=0, le=1)] | None = None
+    within: list[Scalar] | None = Field(default=None, alias="in")
+    matches: str | None = None
+    unique: bool = False
+    on_fail: OnFail = "stop"
+
+
+class SqlCheck(Section):
+    """One entry of `[checks] sql`: rows that the query returns are failures."""
+
+    query: str
+    on_fail: OnFail = "stop"
+
+
+class ChecksSection(Section):
+    """`[checks]`: what must hold for the data before anything is trained on it."""
+
+    columns: dict[str, ColumnCheck] = Field(default_factory=dict)
+    sql: dict[str, str | SqlCheck] = Field(default_factory=dict)
+    min_rows: Annotated[int, Field(ge=0)] = 1
+    module: Entry | None = None
+    module_on_fail: OnFail = "stop"
+
+    @property
+    def sql_checks(self) -> dict[str, SqlCheck]:
+        """Every SQL check in its long form."""
+        return {k: SqlCheck(query=v) if isinstance(v, str) else v for k, v in self.sql.items()}
+
+
+class FeaturesSection(Section):
+    """`[features]`: the target, and the raw columns that become the model's input.
+
+    For a dataset of kind `files` the class folder is the target and `load` turns a path into an array.
+    """
+
+    target: str | None = None
+    task: Task
+    numeric: list[str] = Field(default_factory=list)
+    categorical: list[str] = Field(default_factory=list)
+    load: Entry | None = None
+
+
+class SplitSection(Section):
+    """`[split]`: how rows are shared out. `validation` and `test` are shares of all rows."""
+
+    by: Literal["time", "random", "group", "stratified"] = "random"
+    column: str | None = None
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _column_where_needed(self) -> SplitSection:
+        if self.by in ("time", "group") and not self.column:
+            raise ValueError(f'by = "{self.by}" needs column = "…"')
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test together must leave rows to train on")
+        return self
+
+
+class TrainSection(Section):
+    """`[train]`: the user's function or command, its devices and its params."""
+
+    entry: Entry | None = None
+    command: str | None = None
+    gpus: Annotated[int, Field(ge=0)] = 1
+    seed: int = 0
+    timeout_minutes: Annotated[float, Field(gt=0)] | None = None
+    params: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _entry_or_command(self) -> TrainSection:
+        if bool(self.entry) == bool(self.command):
+            raise ValueError('give either entry = "pipeline:train" or command = "…"')
+        return self
+
+
+class GateSection(Section):
+    """`[gate]`: every rule that is set must hold before `production` moves."""
+
+    metric: str | None = None
+    min: float | None = None
+    max: float | None = None
+    beat_production_by: float | None = None
+    slices: list[str] = Field(default_factory=list)
+    max_slice_drop: Annotated[float, Field(ge=0)] | None = None
+    min_slice_rows: Annotated[int, Field(ge=1)] = 100
+    parity: Annotated[float, Field(gt=0)] = 1e-4
+    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
+    approve: Literal["auto", "manual"] = "auto"
+
+
+class ProjectSpec(Section):
+    """A whole trainshed.toml, checked."""
+
+    project: ProjectSection
+    dataset: DatasetSection
+    train: TrainSection
+    checks: ChecksSection = ChecksSection()
+    features: FeaturesSection | None = None
+    split: SplitSection = SplitSection()
+    gate: GateSection = GateSection()
+
+    @model_validator(mode="after")
+    def _features_fit_the_dataset(self) -> ProjectSpec:
+        if self.features is None:
+            return self
+        if self.dataset.kind == "table":
+            if not self.features.target:
+                raise ValueError("features: target is missing, the column to predict")
+            if not self.features.numeric and not self.features.categorical:
+                raise ValueError("features: numeric and categorical are both empty, so the model would have no input")
+        elif self.features.numeric or self.features.categorical or self.features.target:
+            raise ValueError('features: kind = "files" has no columns; the class folder is the target, load makes x')
+        return self
+
+
+def find_project(start: Path) -> Path:
+    """Return the directory with trainshed.toml at or above `start`.
+
+    Raises:
+        UsageError: when there is none.
+    """
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder
+    raise UsageError(f"no {FILE_NAME} here or above", place=str(start), todo="`trainshed init` makes one")
+
+
+def load_project(folder: Path, *, overrides: dict[str, Any] | None = None) -> ProjectSpec:
+    """Read and check `folder/trainshed.toml`; `overrides` are params given with `--set`.
+
+    Raises:
+        UsageError: with the file, the line, the key, what was expected and the nearest right word.
+    """
+    path = folder / FILE_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"no {FILE_NAME} here", place=str(folder), todo="`trainshed init` makes one") from None
+    except UnicodeDecodeError as err:
+        raise UsageError("not UTF-8 text", place=str(path), expected="TOML in UTF-8") from err
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as err:
+        raise UsageError(f"not valid TOML: {err}", place=str(path)) from None
+    spec = check_project(raw, text=text, place=str(path))
+    return with_params(spec, overrides or {})
+
+
+def check_project(raw: dict[str, Any], *, text: str = "", place: str = FILE_NAME) -> ProjectSpec:
+    """Check an already parsed trainshed.toml; `text` is its source, for line numbers.
+
+    Raises:
+        UsageError: one error that lists every fault, each with its line and key.
+    """
+    known = {key: value for key, value in raw.items() if key not in RESERVED}
+    try:
+        return ProjectSpec.model_validate(known)
+    except ValidationError as err:
+        faults = sorted(_fault(dict(error), text) for error in err.errors(include_url=False))
+    first_line, first = faults[0]
+    rest = "".join(f"\n{place}:{line}: {message}" for line, message in faults[1:])
+    raise UsageError(first + rest, place=f"{place}:{first_line}")
+
+
+def with_params(spec: ProjectSpec, overrides: dict[str, Any]) -> ProjectSpec:
+    """Return `spec` with `[train.params]` replaced where `overrides` name them.
+
+    Raises:
+        UsageError: for a param that the project does not have.
+    """
+    params = dict(spec.train.params)
+    for key, value in overrides.items():
+        if key not in params:
+            raise UsageError(
+                f"--set {key}: the project has no such param",
+                expected="one of " + (", ".join(sorted(params)) or "[train.params], which is empty"),
+                todo=nearest(key, params),
+            )
+        params[key] = _same_type(key, value, params[key])
+    return spec.model_copy(update={"train": spec.train.model_copy(update={"params": params})})
+
+
+def _same_type(key: str, value: Any, example: Any) -> Any:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(example, str) and not isinstance(value, list):
+        return value if isinstance(value, str) else str(value)
+    if type(value) is type(example):
+        return value
+    if isinstance(example, float) and number:
+        return float(value)
+    if isinstance(example, int) and not isinstance(example, bool) and isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise UsageError(f"--set {key}={value!r}: wrong type", expected=f"{type(example).__name__}, like {example!r}")
+
+
+def _fault(error: dict[str, Any], text: str) -> tuple[int, str]:
+    location = [str(part) for part in error["loc"]]
+    key = ".".join(location) or "(file)"
+    line = _line_of(location, text)
+    kind, given = error["type"], error.get("input")
+    if kind == "extra_forbidden":
+        hint = nearest(location[-1], _known_keys(location[:-1]))
+        return line, f'unknown key "{key}"' + (f"; {hint}" if hint else "")
+    if kind == "missing":
+        return line, f'"{key}" is missing'
+    message = error["msg"].removeprefix("Value error, ")
+    if "pattern" in error.get("ctx", {}):
+        message = _pattern_rule(location)
+    hint = ""
+    if kind == "literal_error" and isinstance(given, str):
+        hint = nearest(given, re.findall(r"'([^']*)'", message))
+    subject = f'"{key}"' if kind == "value_error" else f'"{key}" = {given!r}'
+    return line, f"{subject}: {message}" + (f"; {hint}" if hint else "")
+
+
+def _pattern_rule(location: list[str]) -> str:
+    if location[-1] in ("entry", "module", "load"):
+        return 'expected "module:function"'
+    if "tables" in location:
+        return "a table's name is letters, digits and '_', not starting with a digit"
+    return f"expected {NAME_RULE}"
+
+
+def _known_keys(location: list[str]) -> list[str]:
+    model: Any = ProjectSpec
+    for part in location:
+        fields = getattr(model, "model_fields", {})
+        if part in fields:
+            model = _section_of(fields[part].annotation)
+    return [field.alias or name for name, field in getattr(model, "model_fields", {}).items()]
+
+
+def _section_of(annotation: Any) -> Any:
+    """The Section class inside an annotation such as `dict[str, ColumnCheck]` or `FeaturesSection | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    for part in getattr(annotation, "__args__", ()):
+        found = _section_of(part)
+        if found is not None:
+            return found
+    return None
+
+
+def _line_of(location: list[str], text: str) -> int:
+    """The 1-based line where the key (or the table nearest to it) stands in the source."""
+    lines = text.splitlines()
+    table: list[str] = []
+    best, depth = 1, 0
+    for number, line in enumerate(lines, start=1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        if header:
+            table = [part.strip().strip("\"'") for part in header.group(1).split(".")]
+            shared = len(table) if location[: len(table)] == table else 0
+        else:
+            shared = len(table) if location[: len(table)] == table else 0
+            rest = location[shared:] if shared == len(table) else []
+            for extra, part in enumerate(rest, start=1):
+                if not re.search(rf"(^|[\s{{,.])[\"']?{re.escape(part)}[\"']?\s*=", line):
+                    break
+                shared = len(table) + extra
+        if shared > depth:
+            best, depth = number, shared
+    return best
