@@ -1,4 +1,4 @@
-"""The rule for names and paths that come from outside, so that none can leave its folder or reach a terminal as an escape."""
+"""The rule for names and paths from outside: none can leave its folder or reach a terminal as an escape."""
 
 from __future__ import annotations
 

@@ -1,0 +1,180 @@
+"""Runs: lists that filter and sort in the database, and one run with all that belongs to it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, nulls_last
+from sqlmodel import col, select
+
+from storage.errors import UsageError, nearest
+from storage.filters import Term, parse
+from storage.shed import Shed
+from storage.tables import Artifact, Run, RunMetric, RunNote, RunParam, RunTag, Stage
+
+COLUMNS = {
+    "id": Run.id,
+    "name": Run.name,
+    "project": Run.project,
+    "status": Run.status,
+    "user": Run.user,
+    "host": Run.host,
+    "created_at": Run.created_at,
+    "started_at": Run.started_at,
+    "ended_at": Run.ended_at,
+    "commit": Run.commit,
+    "code": Run.code,
+}
+OPERATORS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
+    "=": lambda column, value: column == value,
+    "!=": lambda column, value: column != value,
+    ">": lambda column, value: column > value,
+    ">=": lambda column, value: column >= value,
+    "<": lambda column, value: column < value,
+    "<=": lambda column, value: column <= value,
+    "~": lambda column, value: func.instr(func.lower(column), str(value).lower()) > 0,
+}
+
+
+@dataclass
+class RunRow:
+    """A run as a list shows it."""
+
+    run: Run
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, RunMetric] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+
+
+def page(
+    shed: Shed,
+    filter_text: str = "",
+    *,
+    sort: str = "-id",
+    limit: int = 50,
+    offset: int = 0,
+    project: str | None = None,
+) -> list[RunRow]:
+    """A page of runs. `sort` is a column, param or metric name, with a leading `-` for descending.
+
+    Raises:
+        UsageError: for a filter that cannot be read.
+    """
+    query = _filtered(select(Run), filter_text, project)
+    query = _sorted(query, sort).limit(limit).offset(offset)
+    with shed.reading() as session:
+        runs = list(session.exec(query))  # type: ignore[call-overload]
+        ids = [run.id for run in runs]
+        rows = {run.id: RunRow(run) for run in runs}
+        for param in session.exec(select(RunParam).where(col(RunParam.run_id).in_(ids))):
+            rows[param.run_id].params[param.name] = param.text
+        for metric in session.exec(select(RunMetric).where(col(RunMetric.run_id).in_(ids))):
+            rows[metric.run_id].metrics[metric.name] = metric
+        for tag in session.exec(select(RunTag).where(col(RunTag.run_id).in_(ids)).order_by(RunTag.tag)):
+            rows[tag.run_id].tags.append(tag.tag)
+    return list(rows.values())
+
+
+def count(shed: Shed, filter_text: str = "", *, project: str | None = None) -> int:
+    query = _filtered(select(func.count()).select_from(Run), filter_text, project)
+    with shed.reading() as session:
+        return int(session.exec(query).one())  # type: ignore[call-overload]
+
+
+def run(shed: Shed, run_id: int) -> Run:
+    """Raises UsageError when there is no such run."""
+    with shed.reading() as session:
+        found = session.get(Run, run_id)
+    if found is None:
+        raise UsageError(f"no run {run_id}", todo="`trainshed runs list` shows the runs there are")
+    return found
+
+
+def row(shed: Shed, run_id: int) -> RunRow:
+    """One run with its params, metrics and tags. Raises UsageError when there is no such run."""
+    return page(shed, f"id={run(shed, run_id).id}", limit=1)[0]
+
+
+def stages(shed: Shed, run_id: int) -> list[Stage]:
+    """The run's stages in the order they began."""
+    with shed.reading() as session:
+        return list(session.exec(select(Stage).where(Stage.run_id == run_id).order_by(col(Stage.id))))
+
+
+def notes(shed: Shed, run_id: int) -> list[RunNote]:
+    with shed.reading() as session:
+        return list(session.exec(select(RunNote).where(RunNote.run_id == run_id).order_by(col(RunNote.at))))
+
+
+def artifacts(shed: Shed, run_id: int) -> list[Artifact]:
+    with shed.reading() as session:
+        return list(session.exec(select(Artifact).where(Artifact.run_id == run_id).order_by(Artifact.name)))
+
+
+def latest_with_identity(shed: Shed, identity: str) -> Run | None:
+    """The newest run that froze exactly the same things."""
+    with shed.reading() as session:
+        return session.exec(select(Run).where(Run.identity == identity).order_by(col(Run.id).desc())).first()
+
+
+def finished_stage(shed: Shed, key: str) -> Stage | None:
+    """The newest stage that ended well under this key, whichever run it belonged to."""
+    with shed.reading() as session:
+        query = select(Stage).where(Stage.key == key, Stage.status == "done").order_by(col(Stage.id).desc())
+        return session.exec(query).first()
+
+
+def metric_names(shed: Shed) -> list[str]:
+    with shed.reading() as session:
+        return list(session.exec(select(RunMetric.name).distinct().order_by(RunMetric.name)))
+
+
+def _filtered(query: Select[Any], text: str, project: str | None) -> Select[Any]:
+    terms: dict[str, list[Term]] = defaultdict(list)
+    for term in parse(text):
+        terms[term.key].append(term)
+    if project is not None:
+        query = query.where(col(Run.project) == project)
+    for key, group in terms.items():
+        query = query.where(and_(*(_condition(key, term) for term in group)))
+    return query
+
+
+def _condition(key: str, term: Term) -> ColumnElement[bool]:
+    compare = OPERATORS[term.operator]
+    if key == "tag":
+        tagged = exists().where(col(RunTag.run_id) == col(Run.id), col(RunTag.tag) == term.text)
+        return not_(tagged) if term.operator == "!=" else tagged
+    if key in COLUMNS:
+        value = term.number if key == "id" or key.endswith("_at") else term.text
+        return compare(COLUMNS[key], value)
+    as_param = _param_condition(key, term, compare)
+    metric_value = term.number
+    if metric_value is None:
+        return as_param
+    as_metric = exists().where(
+        col(RunMetric.run_id) == col(Run.id), col(RunMetric.name) == key, compare(RunMetric.last, metric_value)
+    )
+    return as_param | as_metric
+
+
+def _param_condition(key: str, term: Term, compare: Callable[[Any, Any], ColumnElement[bool]]) -> ColumnElement[bool]:
+    by_number = term.number is not None and term.operator != "~"
+    value = compare(RunParam.number, term.number) if by_number else compare(RunParam.text, term.text)
+    return exists().where(col(RunParam.run_id) == col(Run.id), col(RunParam.name) == key, value)
+
+
+def _sorted(query: Select[Any], sort: str) -> Select[Any]:
+    key, down = sort.removeprefix("-"), sort.startswith("-")
+    if not key:
+        raise UsageError("--sort needs a name", expected="a column, param or metric", todo=nearest(key, COLUMNS))
+    if key in COLUMNS:
+        column: Any = COLUMNS[key]
+    else:
+        metric = select(RunMetric.last).where(RunMetric.run_id == Run.id, RunMetric.name == key).scalar_subquery()
+        param = select(RunParam.number).where(RunParam.run_id == Run.id, RunParam.name == key).scalar_subquery()
+        column = func.coalesce(metric, param)
+    return query.order_by(nulls_last(column.desc() if down else column.asc()), col(Run.id).desc())

@@ -1,0 +1,233 @@
+"""SQLModel tables of shed.db. Times are seconds since the epoch, UTC; JSON columns hold what is only read whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Index, UniqueConstraint
+from sqlmodel import JSON, Column, Field, SQLModel
+
+Json = dict[str, Any]
+
+
+class Audit(SQLModel, table=True):
+    """Who changed what, when: one row for every write, in the same transaction."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: float = Field(index=True)
+    user: str
+    host: str
+    pid: int
+    action: str
+    subject: str = Field(index=True)
+    detail: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+
+
+class Dataset(SQLModel, table=True):
+    """A named collection of files that grows version by version."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    kind: str
+    created_at: float
+    created_by: str
+
+
+class DatasetVersion(SQLModel, table=True):
+    """An immutable manifest. `content` is the digest of its paths and hashes; `manifest` names the object it is in."""
+
+    __tablename__ = "dataset_version"
+    __table_args__ = (
+        UniqueConstraint("dataset_id", "number"),
+        UniqueConstraint("dataset_id", "content"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    dataset_id: int = Field(foreign_key="dataset.id", index=True)
+    number: int
+    content: str
+    manifest: str
+    files: int
+    rows: int | None = None
+    bytes: int
+    by_reference: bool = False
+    created_at: float
+    created_by: str
+    note: str = ""
+
+
+class Run(SQLModel, table=True):
+    """One execution of a pipeline or a command. `identity` is the hash of all that was frozen at launch."""
+
+    __table_args__ = {"sqlite_autoincrement": True}  # an id that was removed is never given again
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+    project: str = Field(index=True)
+    project_dir: str
+    status: str = Field(index=True)
+    user: str = Field(index=True)
+    host: str
+    created_at: float = Field(index=True)
+    started_at: float | None = None
+    ended_at: float | None = None
+    heartbeat_at: float | None = None
+    attempt: int = 1
+    identity: str = Field(index=True)
+    code: str
+    commit: str | None = None
+    branch: str | None = None
+    dirty: bool = False
+    seed: int = 0
+    spec: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    snapshot: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    supervisor: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    dataset_version_id: int | None = Field(default=None, foreign_key="dataset_version.id", index=True)
+    parent_version_id: int | None = None  # no foreign key: model_version already refers to run
+    until: str | None = None
+    progress: float | None = None
+    progress_text: str = ""
+    exit_code: int | None = None
+    reason: str = ""
+
+
+class RunParam(SQLModel, table=True):
+    """A param of a run; `number` is set where it is one, so that ranges can be asked for."""
+
+    __tablename__ = "run_param"
+    __table_args__ = (Index("ix_run_param_name_number", "name", "number"),)
+
+    run_id: int = Field(foreign_key="run.id", primary_key=True)
+    name: str = Field(primary_key=True)
+    text: str
+    number: float | None = None
+
+
+class RunMetric(SQLModel, table=True):
+    """What a metric came to: the series itself lies in the run's directory."""
+
+    __tablename__ = "run_metric"
+    __table_args__ = (Index("ix_run_metric_name_last", "name", "last"),)
+
+    run_id: int = Field(foreign_key="run.id", primary_key=True)
+    name: str = Field(primary_key=True)
+    last: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    count: int = 0
+    last_step: int | None = None
+    nonfinite_step: int | None = None
+
+
+class RunTag(SQLModel, table=True):
+    """A word that people file runs under."""
+
+    __tablename__ = "run_tag"
+
+    run_id: int = Field(foreign_key="run.id", primary_key=True)
+    tag: str = Field(primary_key=True, index=True)
+
+
+class RunNote(SQLModel, table=True):
+    """A remark on a run, by a person or by `run.note`."""
+
+    __tablename__ = "run_note"
+
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(foreign_key="run.id", index=True)
+    at: float
+    user: str
+    text: str
+
+
+class Stage(SQLModel, table=True):
+    """One stage of one run: what went in, what came out, and whose earlier work stood in where it was cached."""
+
+    __table_args__ = (UniqueConstraint("run_id", "name"), Index("ix_stage_key_status", "key", "status"))
+
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(foreign_key="run.id", index=True)
+    name: str
+    status: str
+    key: str = ""
+    cached_from: int | None = Field(default=None, foreign_key="run.id")
+    inputs: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    outputs: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    facts: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    params: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    code: str = ""
+    user: str = ""
+    host: str = ""
+    started_at: float | None = None
+    ended_at: float | None = None
+    reason: str = ""
+
+
+class Artifact(SQLModel, table=True):
+    """A file that a run saved; its bytes lie in objects/."""
+
+    __table_args__ = (UniqueConstraint("run_id", "name"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(foreign_key="run.id", index=True)
+    name: str
+    digest: str = Field(index=True)
+    bytes: int
+    created_at: float
+
+
+class Model(SQLModel, table=True):
+    """A named line of model versions; it carries its project's name."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    created_at: float
+
+
+class ModelVersion(SQLModel, table=True):
+    """A packaged model. `digest` names its ONNX file in objects/, `card` its model card."""
+
+    __tablename__ = "model_version"
+    __table_args__ = (UniqueConstraint("model_id", "number"), UniqueConstraint("model_id", "digest"))
+
+    id: int | None = Field(default=None, primary_key=True)
+    model_id: int = Field(foreign_key="model.id", index=True)
+    number: int
+    digest: str
+    status: str
+    run_id: int = Field(foreign_key="run.id", index=True)
+    dataset_version_id: int | None = Field(default=None, foreign_key="dataset_version.id")
+    parent_version_id: int | None = Field(default=None, foreign_key="model_version.id")
+    task: str | None = None
+    signature: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    metrics: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    card: str | None = None
+    created_at: float
+    created_by: str
+
+
+class Alias(SQLModel, table=True):
+    """A name that points at one version of a model: candidate, production, previous, or any other."""
+
+    model_id: int = Field(foreign_key="model.id", primary_key=True)
+    name: str = Field(primary_key=True)
+    version_id: int = Field(foreign_key="model_version.id")
+    moved_at: float
+    moved_by: str
+
+
+class Decision(SQLModel, table=True):
+    """One entry of a model's history: what was decided about a version, by whom, on what evidence."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    model_id: int = Field(foreign_key="model.id", index=True)
+    version_id: int = Field(foreign_key="model_version.id", index=True)
+    previous_id: int | None = Field(default=None, foreign_key="model_version.id")
+    run_id: int | None = Field(default=None, foreign_key="run.id")
+    at: float
+    user: str
+    kind: str
+    alias: str = ""
+    passed: bool | None = None
+    reason: str = ""
+    evidence: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))

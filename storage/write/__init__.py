@@ -1,0 +1,1 @@
+"""Changes to the shed: each is one short transaction plus its audit row."""
