@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +17,7 @@ class TrainshedError(Exception):
         place: the file, line, key, column or name it is about; empty when the message says it.
         expected: what would have been right.
         todo: what to do next.
+        facts: what is kept with the stage that raised it, JSON-able.
     """
 
     exit_code: ClassVar[int] = 1
@@ -27,6 +28,7 @@ class TrainshedError(Exception):
         self.place = place
         self.expected = expected
         self.todo = todo
+        self.facts: dict[str, Any] = {}
 
     def __str__(self) -> str:
         head = f"{self.place}: {self.message}" if self.place else self.message

@@ -19,7 +19,7 @@ def checked_name(value: str, what: str) -> str:
         UsageError: with the rule.
     """
     if not NAME.fullmatch(value):
-        raise UsageError(f"{value!r} cannot name a {what}", expected=NAME_RULE)
+        raise UsageError(f"{value!r} cannot be the name of this {what}", expected=NAME_RULE)
     return value
 
 

@@ -1,0 +1,52 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both set up .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export TRAINSHED_HOME ?= $(CURDIR)/.shed
+
+.PHONY: demo test check lint types contracts unit faults bench clean help
+
+help:
+	@echo "make demo    the sample project, from raw files through the gate to production"
+	@echo "make test    everything: lint, types, import contracts, tests"
+	@echo "make check   lint, types and import contracts only"
+	@echo "make faults  the long forms of the fault tests"
+	@echo "make bench   our figures beside the floor and the peers that are installed"
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "trainshed needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/trainshed --batch -p sample_project
+	@echo
+	@echo "Everything above lies in $(TRAINSHED_HOME). To go on with it in this terminal, type:"
+	@echo "  export PATH=$(CURDIR)/$(BIN):\$$PATH TRAINSHED_HOME=$(TRAINSHED_HOME)"
+
+test: check unit
+
+check: lint types contracts
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed
+	$(BIN)/mypy
+
+contracts: $(VENV)/.installed
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.installed
+	$(BIN)/pytest -m "not slow"
+
+faults: $(VENV)/.installed
+	$(BIN)/pytest tests/faults
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .shed build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
