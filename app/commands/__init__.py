@@ -1,0 +1,1 @@
+"""One module a noun: it reads the command line, calls the verbs, and shows what they return."""
