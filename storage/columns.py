@@ -11,9 +11,8 @@ if TYPE_CHECKING:
 
     from storage.project import ColumnType
 
-INTEGERS = frozenset(
-    "TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT BIGNUM".split()
-)
+SIGNED = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "BIGNUM"})
+UNSIGNED = frozenset({"UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"})
 NUMBERS = frozenset({"FLOAT", "DOUBLE", "DECIMAL"})
 TEXTS = frozenset({"VARCHAR", "ENUM", "UUID"})
 
@@ -23,7 +22,7 @@ def column_type(duckdb_type: str) -> ColumnType:
     if duckdb_type.endswith("]"):  # a list or an array of anything
         return "other"
     name = duckdb_type.partition("(")[0].strip().upper()
-    if name in INTEGERS:
+    if name in SIGNED | UNSIGNED:
         return "integer"
     if name in NUMBERS:
         return "number"
