@@ -143,17 +143,20 @@ def _blocks(con: duckdb.DuckDBPyConnection, keyed: str) -> None:
 
 
 def _share_blocks(con: duckdb.DuckDBPyConnection, order: str, split: SplitSection, *, filled: bool) -> None:
-    """Give each block the part in whose share its middle row falls; `filled`: the first ones to test and validation."""
+    """Give each block the part in whose share its middle row falls; `filled`: and each part at least one block."""
     total = _count(con, "select * from split_keys")
     test, both = split.test * total, (split.test + split.validation) * total
+    left = (2, 1) if filled else (0, 0)  # blocks that test, and then validation, leave for the parts after them
     con.execute(
         f"""create or replace temp table split_blocks as
-            with placed as (select v, row_number() over (order by {order}) as place,
+            with placed as (select v, row_number() over (order by {order}) as place, count(*) over () as blocks,
                                    sum(n) over (order by {order}) - n / 2 as middle from split_sizes),
-                 tested as (select *, middle <= {test!r} or ({filled} and place = 1) as tests from placed),
+                 tested as (select *, ({filled} and place = 1)
+                                      or (middle <= {test!r} and place <= blocks - {left[0]}) as tests from placed),
                  numbered as (select *, count_if(tests) over () as first from tested)
             select v, case when tests then 'test'
-                           when middle <= {both!r} or ({filled} and place = first + 1) then 'validation'
+                           when {filled} and place = first + 1 then 'validation'
+                           when middle <= {both!r} and place <= blocks - {left[1]} then 'validation'
                            else 'train' end as split from numbered"""
     )
     con.execute(
