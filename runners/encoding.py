@@ -168,12 +168,8 @@ def _fit_numeric(con: duckdb.DuckDBPyConnection, rows: str, name: str, kind: Col
                        favg(v) filter (isfinite(v)), stddev_pop(v) filter (isfinite(v)), min(v), max(v)
                 from (select case when not isnan({value}) then {value} end as v from ({rows}))"""
         ).fetchone()
-    except duckdb.OutOfRangeException:
-        raise DataInvalid(
-            f'the values of column "{name}" are too large to be standardised',
-            place="[features] numeric",
-            todo="take its logarithm in the dataset's query",
-        ) from None
+    except duckdb.OutOfRangeException:  # older DuckDB raises where newer gives infinity
+        raise _too_large(name) from None
     assert found is not None
     total, known, infinite, median, mean, std, low, high = found
     if infinite:
@@ -188,10 +184,20 @@ def _fit_numeric(con: duckdb.DuckDBPyConnection, rows: str, name: str, kind: Col
             place="[features] numeric",
             todo=f'take "{name}" out of [features] numeric',
         )
+    if not (math.isfinite(mean) and math.isfinite(std)):
+        raise _too_large(name)
     if low == high or not std:
         return NumericColumn(name, kind, low, low, 0.0, known < total)
     mean, std = _settled(mean, std)
     return NumericColumn(name, kind, median, mean, std, known < total)
+
+
+def _too_large(name: str) -> DataInvalid:
+    return DataInvalid(
+        f'the values of column "{name}" are too large to be standardised',
+        place="[features] numeric",
+        todo="take its logarithm in the dataset's query",
+    )
 
 
 def _settled(mean: float, std: float) -> tuple[float, float]:
