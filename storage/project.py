@@ -184,6 +184,8 @@ class ProjectSpec(Section):
                 raise ValueError("features: target is missing, the column to predict")
             if not self.features.numeric and not self.features.categorical:
                 raise ValueError("features: numeric and categorical are both empty, so the model would have no input")
+        elif not self.features.load:
+            raise ValueError('features: kind = "files" needs load = "module:function", which makes an array of a path')
         elif self.features.numeric or self.features.categorical or self.features.target:
             raise ValueError('features: kind = "files" has no columns; the class folder is the target, load makes x')
         return self

@@ -8,6 +8,7 @@ from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import JSON, Column, Field, SQLModel
 
 Json = dict[str, Any]
+CLUSTERED = {"sqlite_with_rowid": False}  # rows lie in the order of their key: a run's values side by side
 
 
 class Audit(SQLModel, table=True):
@@ -95,7 +96,7 @@ class RunParam(SQLModel, table=True):
     """A param of a run; `number` is set where it is one, so that ranges can be asked for."""
 
     __tablename__ = "run_param"
-    __table_args__ = (Index("ix_run_param_name_number", "name", "number"),)
+    __table_args__ = (Index("ix_run_param_name_number", "name", "number"), CLUSTERED)
 
     run_id: int = Field(foreign_key="run.id", primary_key=True)
     name: str = Field(primary_key=True)
@@ -107,7 +108,7 @@ class RunMetric(SQLModel, table=True):
     """What a metric came to: the series itself lies in the run's directory."""
 
     __tablename__ = "run_metric"
-    __table_args__ = (Index("ix_run_metric_name_last", "name", "last"),)
+    __table_args__ = (Index("ix_run_metric_name_last", "name", "last"), CLUSTERED)
 
     run_id: int = Field(foreign_key="run.id", primary_key=True)
     name: str = Field(primary_key=True)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, nulls_last
-from sqlmodel import col, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, nulls_last, or_
+from sqlmodel import Session, col, select
 
 from storage.errors import UsageError, nearest
 from storage.filters import Term, parse
@@ -63,14 +63,15 @@ def page(
     Raises:
         UsageError: for a filter that cannot be read.
     """
-    query = _filtered(select(Run), filter_text, project)
-    query = _sorted(query, sort).limit(limit).offset(offset)
     with shed.reading() as session:
-        runs = list(session.exec(query))  # type: ignore[call-overload]
-        ids = [run.id for run in runs]
-        rows = {run.id: RunRow(run) for run in runs}
-        for param in session.exec(select(RunParam).where(col(RunParam.run_id).in_(ids))):
-            rows[param.run_id].params[param.name] = param.text
+        # Ids first: sorting whole rows, with what they froze, would move far more than the page shows.
+        query = _sorted(session, _filtered(session, select(Run.id), filter_text, project), sort)
+        ids = list(session.exec(query.limit(limit).offset(offset)))  # type: ignore[call-overload]
+        found = {run.id: run for run in session.exec(select(Run).where(col(Run.id).in_(ids)))}
+        rows = {run_id: RunRow(found[run_id]) for run_id in ids}
+        given = select(RunParam.run_id, RunParam.name, RunParam.text).where(col(RunParam.run_id).in_(ids))
+        for run_id, name, text in session.exec(given):
+            rows[run_id].params[name] = text
         for metric in session.exec(select(RunMetric).where(col(RunMetric.run_id).in_(ids))):
             rows[metric.run_id].metrics[metric.name] = metric
         for tag in session.exec(select(RunTag).where(col(RunTag.run_id).in_(ids)).order_by(RunTag.tag)):
@@ -79,8 +80,8 @@ def page(
 
 
 def count(shed: Shed, filter_text: str = "", *, project: str | None = None) -> int:
-    query = _filtered(select(func.count()).select_from(Run), filter_text, project)
     with shed.reading() as session:
+        query = _filtered(session, select(func.count()).select_from(Run), filter_text, project)
         return int(session.exec(query).one())  # type: ignore[call-overload]
 
 
@@ -132,18 +133,18 @@ def metric_names(shed: Shed) -> list[str]:
         return list(session.exec(select(RunMetric.name).distinct().order_by(RunMetric.name)))
 
 
-def _filtered(query: Select[Any], text: str, project: str | None) -> Select[Any]:
+def _filtered(session: Session, query: Select[Any], text: str, project: str | None) -> Select[Any]:
     terms: dict[str, list[Term]] = defaultdict(list)
     for term in parse(text):
         terms[term.key].append(term)
     if project is not None:
         query = query.where(col(Run.project) == project)
     for key, group in terms.items():
-        query = query.where(and_(*(_condition(key, term) for term in group)))
+        query = query.where(and_(*(_condition(session, key, term) for term in group)))
     return query
 
 
-def _condition(key: str, term: Term) -> ColumnElement[bool]:
+def _condition(session: Session, key: str, term: Term) -> ColumnElement[bool]:
     compare = OPERATORS[term.operator]
     if key == "tag":
         tagged = exists().where(col(RunTag.run_id) == col(Run.id), col(RunTag.tag) == term.text)
@@ -151,14 +152,21 @@ def _condition(key: str, term: Term) -> ColumnElement[bool]:
     if key in COLUMNS:
         value = term.number if key == "id" or key.endswith("_at") else term.text
         return compare(COLUMNS[key], value)
-    as_param = _param_condition(key, term, compare)
-    metric_value = term.number
-    if metric_value is None:
-        return as_param
-    as_metric = exists().where(
-        col(RunMetric.run_id) == col(Run.id), col(RunMetric.name) == key, compare(RunMetric.last, metric_value)
-    )
-    return as_param | as_metric
+    ways: list[ColumnElement[bool]] = []
+    if term.number is not None and _is_metric(session, key):
+        held = compare(RunMetric.last, term.number)
+        ways.append(exists().where(col(RunMetric.run_id) == col(Run.id), col(RunMetric.name) == key, held))
+    if not ways or _is_param(session, key):
+        ways.append(_param_condition(key, term, compare))
+    return or_(*ways)
+
+
+def _is_metric(session: Session, name: str) -> bool:
+    return session.exec(select(RunMetric.name).where(RunMetric.name == name).limit(1)).first() is not None
+
+
+def _is_param(session: Session, name: str) -> bool:
+    return session.exec(select(RunParam.name).where(RunParam.name == name).limit(1)).first() is not None
 
 
 def _param_condition(key: str, term: Term, compare: Callable[[Any, Any], ColumnElement[bool]]) -> ColumnElement[bool]:
@@ -167,7 +175,7 @@ def _param_condition(key: str, term: Term, compare: Callable[[Any, Any], ColumnE
     return exists().where(col(RunParam.run_id) == col(Run.id), col(RunParam.name) == key, value)
 
 
-def _sorted(query: Select[Any], sort: str) -> Select[Any]:
+def _sorted(session: Session, query: Select[Any], sort: str) -> Select[Any]:
     key, down = sort.removeprefix("-"), sort.startswith("-")
     if not key:
         raise UsageError("--sort needs a name", expected="a column, param or metric", todo=nearest(key, COLUMNS))
@@ -176,5 +184,5 @@ def _sorted(query: Select[Any], sort: str) -> Select[Any]:
     else:
         metric = select(RunMetric.last).where(RunMetric.run_id == Run.id, RunMetric.name == key).scalar_subquery()
         param = select(RunParam.number).where(RunParam.run_id == Run.id, RunParam.name == key).scalar_subquery()
-        column = func.coalesce(metric, param)
+        column = metric if _is_metric(session, key) else param
     return query.order_by(nulls_last(column.desc() if down else column.asc()), col(Run.id).desc())

@@ -180,6 +180,7 @@ def upgrade() -> None:
             ["run.id"],
         ),
         sa.PrimaryKeyConstraint("run_id", "name"),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_run_metric_name_last", "run_metric", ["name", "last"], unique=False)
     op.create_table(
@@ -207,6 +208,7 @@ def upgrade() -> None:
             ["run.id"],
         ),
         sa.PrimaryKeyConstraint("run_id", "name"),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_run_param_name_number", "run_param", ["name", "number"], unique=False)
     op.create_table(
