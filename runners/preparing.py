@@ -55,8 +55,8 @@ def _prepare(
     source = _read(rows)
     target = fit_target(con, source, features)
     usable = target_known(target.name, target.type)
-    numbered = f"select file_row_number as row, * from read_parquet({literal(str(rows))}) where {usable}"
-    shared = splits.assign(con, numbered, split, target=target.name)
+    numbered = f"select file_row_number, * from read_parquet({literal(str(rows))}) where {usable}"
+    shared = splits.assign(con, numbered, split, row="file_row_number", target=target.name)
     counts = shared.pop("rows")
     _write_parts(con, rows, out)
     fitted = encoding.fit(con, _read(out / "train.parquet"), features, target=target)

@@ -22,11 +22,12 @@ ORDERED: tuple[ColumnType, ...] = ("timestamp", "date", "integer", "number", "te
 
 
 def assign(
-    con: duckdb.DuckDBPyConnection, rows: str, split: SplitSection, *, target: str | None = None
+    con: duckdb.DuckDBPyConnection, rows: str, split: SplitSection, *, row: str = "row", target: str | None = None
 ) -> dict[str, Any]:
-    """Share out `rows`, a SELECT with a unique column `row`, into the temp table `split_rows` (row, split).
+    """Share out `rows`, a SELECT, into the temp table `split_rows` (row, split).
 
     Args:
+        row: the column that tells the rows apart.
         target: the column whose classes keep their shares when `split` is stratified and names no column of its own.
 
     Returns:
@@ -38,16 +39,16 @@ def assign(
     kinds = column_types(con, rows)
     column = split.column or (target if split.by == "stratified" else None)
     if column is not None and column not in kinds:
-        raise missing_column(column, [name for name in kinds if name != "row"], place="[split] column")
+        raise missing_column(column, [name for name in kinds if name != row], place="[split] column")
     facts: dict[str, Any] = {"by": split.by, "column": column}
     if split.by == "time":
         assert column is not None
-        facts |= _by_time(con, rows, split, column, kinds[column])
+        facts |= _by_time(con, rows, row, split, column, kinds[column])
     elif split.by == "group":
         assert column is not None
-        _by_group(con, rows, split, column)
+        _by_group(con, rows, row, split, column)
     else:
-        _one_by_one(con, rows, split, column if split.by == "stratified" else None)
+        _one_by_one(con, rows, row, split, column if split.by == "stratified" else None)
     if split.by != "time":
         facts["seed"] = split.seed
     found: dict[str, int] = dict(con.execute(f"select split, count(*) from {TABLE} group by split").fetchall())
@@ -86,18 +87,18 @@ def split_files(files: Sequence[tuple[str, str]], split: SplitSection) -> dict[s
     return shared
 
 
-def _one_by_one(con: duckdb.DuckDBPyConnection, rows: str, split: SplitSection, within: str | None) -> None:
+def _one_by_one(con: duckdb.DuckDBPyConnection, rows: str, row: str, split: SplitSection, within: str | None) -> None:
     """Rows in the order of their hash; `within` a column, each of its values is spread evenly over that order."""
     total = _count(con, rows)
     test = max(1, round(split.test * total))
     validation = max(1, round(split.validation * total))
     mixed = f"md5_number_lower(concat('{split.seed}:', row))"
-    keyed = f"select row, {mixed} as h, 0 as spread from ({rows})"
+    keyed = f"select row, {mixed} as h, 0 as spread from (select {row} as row from ({rows}))"
     if within:
         value = identifier(within)
         keyed = f"""select row, h, (row_number() over (partition by v order by h, row) - 0.5)
                         / count(*) over (partition by v) as spread
-                    from (select row, {mixed} as h, {value} as v from ({rows}))"""
+                    from (select row, {mixed} as h, v from (select {row} as row, {value} as v from ({rows})))"""
     con.execute(
         f"""create or replace temp table {TABLE} as
             select row, case when place <= {test} then 'test' when place <= {test + validation} then 'validation'
@@ -107,7 +108,7 @@ def _one_by_one(con: duckdb.DuckDBPyConnection, rows: str, split: SplitSection, 
 
 
 def _by_time(
-    con: duckdb.DuckDBPyConnection, rows: str, split: SplitSection, column: str, kind: ColumnType
+    con: duckdb.DuckDBPyConnection, rows: str, row: str, split: SplitSection, column: str, kind: ColumnType
 ) -> dict[str, Any]:
     """The newest rows are the test; rows of one moment stay together, the border goes where the share is nearest."""
     if kind not in ORDERED:
@@ -121,15 +122,15 @@ def _by_time(
             place="[split] column",
             todo=f"leave them out in the dataset's query: where {value} is not null",
         )
-    _blocks(con, f"select row, {value} as v from ({rows})")
+    _blocks(con, f"select {row} as row, {value} as v from ({rows})")
     _share_blocks(con, "v desc", split, filled=True)
     begins = dict(con.execute("select split, cast(min(v) as varchar) from split_blocks group by split").fetchall())
     return {f"{part}_from": begins.get(part) for part in ("validation", "test")}
 
 
-def _by_group(con: duckdb.DuckDBPyConnection, rows: str, split: SplitSection, column: str) -> None:
+def _by_group(con: duckdb.DuckDBPyConnection, rows: str, row: str, split: SplitSection, column: str) -> None:
     """Groups in the order of their hash; null is a group. If that leaves a part empty, the smallest groups fill it."""
-    _blocks(con, f"select row, cast({identifier(column)} as varchar) as v from ({rows})")
+    _blocks(con, f"select {row} as row, cast({identifier(column)} as varchar) as v from ({rows})")
     mixed = f"md5_number_lower(concat('{split.seed}:', v))"
     _share_blocks(con, f"{mixed}, v", split, filled=False)
     if con.execute(f"select count(distinct split) from {TABLE}").fetchone() != (3,):

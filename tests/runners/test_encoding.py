@@ -149,8 +149,9 @@ def test_a_column_that_cannot_be_a_feature_is_named(
     con: duckdb.DuckDBPyConnection, features: dict[str, list[str]], kind: type[TrainshedError], said: str
 ) -> None:
     rows = """select i % 2 as late, i * 0.5 as distance, 'n' || i as name, now() as at, current_date as day,
-                     [i] as list, cast(null as double) as void,
-                     case when i = 1 then 'inf'::double else 1 end as endless, (i - 0.5) * 1e308 as vast, i as whole, 'a' as probability, chr(0) as nul from range(2) t(i)"""
+                     [i] as list, cast(null as double) as void, (i - 0.5) * 1e308 as vast, i as whole,
+                     case when i = 1 then 'inf'::double else 1 end as endless,
+                     'a' as probability, chr(0) as nul from range(2) t(i)"""
     with pytest.raises(kind) as caught:
         encoding.fit(con, rows, FeaturesSection(target="late", task="binary", **features))
     assert said in str(caught.value)
