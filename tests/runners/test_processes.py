@@ -130,6 +130,8 @@ def test_a_dead_but_unreaped_leader_still_stands_for_its_session(start: Start) -
     leader.kill()
     until(lambda: not alive(identity))
     assert members(identity) == [same_session]
+    assert end_group(identity, grace_s=0)
+    assert not alive(same_session)
     send(own_session, signal.SIGKILL)
 
 
