@@ -1,0 +1,47 @@
+"""The process that runs the user's code: `PYTHON child.py JOB.json`, in the user's interpreter, never imported by ours.
+
+Standard library alone, Python 3.9 syntax. Everything else of ours that it needs is the package `userside` beside it,
+loaded under a name of its own.
+"""
+
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# Before any other import: our queue.py must never stand in for the standard library's.
+sys.path[:] = [path for path in sys.path if os.path.realpath(path or ".") != os.path.realpath(HERE)]
+
+import faulthandler  # noqa: E402
+import importlib.util  # noqa: E402
+import json  # noqa: E402
+
+
+def load_userside() -> None:
+    """Load the package `userside` as `_trainshed`: a worker process of the user's that starts this file anew finds it
+    there too."""
+    folder = os.path.join(HERE, "userside")
+    spec = importlib.util.spec_from_file_location(
+        "_trainshed", os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
+    )
+    assert spec is not None and spec.loader is not None  # the folder is beside this file
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["_trainshed"] = package
+    spec.loader.exec_module(package)
+
+
+load_userside()
+
+
+def main(job_file: str) -> int:
+    """Do the job and write its result; returns the exit code."""
+    with open(job_file, encoding="utf-8") as file:
+        job = json.load(file)
+    faulthandler.enable()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    execution = importlib.import_module("_trainshed.execution")
+    return int(execution.execute(job))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,45 @@
+"""Files that are there whole or not at all, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+
+@contextlib.contextmanager
+def replacing(path: str) -> Iterator[BinaryIO]:
+    """Open a private file beside `path`; when the block ends well it takes the place of `path`, safe from a power cut.
+
+    When the block raises, the private file is removed and whatever stood at `path` is untouched.
+    """
+    private = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o660), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(private, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(private)
+        raise
+    sync_directory(os.path.dirname(path) or ".")
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in a directory safe from a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(path: str, value: Any) -> None:
+    """Write `value` as JSON at `path`, whole or not at all."""
+    content = json.dumps(value, indent=1, default=str).encode()
+    with replacing(path) as file:
+        file.write(content)
