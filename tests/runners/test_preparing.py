@@ -144,7 +144,8 @@ def test_one_class_alone_in_the_training_rows_is_told(tmp_path: Path) -> None:
 
 def test_a_class_that_training_never_sees_keeps_its_place(tmp_path: Path) -> None:
     source = """select range as at, 1.0 * range as far, 1 as "kind of",
-                       case when range >= 95 then 'a' when range % 2 = 0 then 'b' else 'c' end as late from range(100)"""
+                       case when range >= 95 then 'a' when range % 2 = 0 then 'b' else 'c' end as late
+                from range(100)"""
     features = FEATURES.model_copy(update={"task": "multiclass"})
     facts = prepare_rows(duckdb.connect(), source, features, BY_TIME, tmp_path)
     assert facts["classes"] == ["a", "b", "c"]
