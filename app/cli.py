@@ -45,9 +45,10 @@ def loaded(noun: str) -> Any:
     module = importlib.import_module(f"app.commands.{noun}")
     command = typer.main.get_command(module.app)
     command.name = noun
+    options = typer.main.get_command(everywhere).params
     for leaf in _leaves(command):
-        taken = {option for param in leaf.params for option in param.opts}
-        leaf.params.extend(p for p in typer.main.get_command(everywhere).params if not taken.intersection(p.opts))
+        taken = {name for param in leaf.params for name in param.opts}
+        leaf.params.extend(option for option in options if not taken.intersection(option.opts))
     return command
 
 
@@ -80,17 +81,28 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
+# The callbacks put the values into the scope; a verb that were handed them as well would have to name them all.
 Project = Annotated[
     str | None,
-    typer.Option("-p", "--project", metavar="DIR", help="The project; default: here or above.", callback=_project),
+    typer.Option(
+        "-p",
+        "--project",
+        metavar="DIR",
+        help="The project; default: here or above.",
+        callback=_project,
+        expose_value=False,
+    ),
 ]
 ShedRoot = Annotated[
     str | None,
     typer.Option(
-        "--shed", metavar="DIR", help="The shed; default: $TRAINSHED_HOME or your data folder.", callback=_shed
+        "--shed", metavar="DIR", help="The shed; default: $TRAINSHED_HOME.", callback=_shed, expose_value=False
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.", callback=_json, is_eager=True)]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="One JSON object a line on stdout.", callback=_json, is_eager=True, expose_value=False),
+]
 
 everywhere = typer.Typer(add_completion=False)
 

@@ -18,6 +18,7 @@ from app import figures
 from app.inert import inert, inert_lines
 from storage.errors import TrainshedError
 
+FITTED_ROWS = 1000  # a longer table is not fitted to the terminal's width: that would take seconds
 STATUS_OF_EXIT = {0: "done", 1: "failed", 2: "usage", 3: "invalid", 4: "refused", 130: "stopped"}
 _SGR = {"": "", "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "red bold": "1;31"}
 
@@ -85,14 +86,24 @@ class Output:
         """Something that people should know but that stops nothing; on stderr, so that it never mixes with data."""
         self._write(self.stderr, _coloured(self.stderr, "warning: ", "yellow") + inert_lines(text) + "\n")
 
+    def note(self, text: str) -> None:
+        """A remark beside the data, such as how much was left out; on stderr."""
+        self._write(self.stderr, _coloured(self.stderr, inert_lines(text), "dim") + "\n")
+
     def table(self, table: Table, *, aligned: bool = False) -> None:
         """A table for people; with --json nothing, the caller emits the rows as objects.
 
         In a pipe it is tab-separated under a header line, or padded with spaces where it is `aligned`.
         """
-        if self.json_lines:
-            return
-        if self.terminal:
+        if not self.json_lines:
+            self._table(table, aligned=aligned)
+
+    def report(self, table: Table) -> None:
+        """A table that is part of a story: in a pipe aligned, and with --json on stderr, where people read on."""
+        self._table(table, aligned=True)
+
+    def _table(self, table: Table, *, aligned: bool) -> None:
+        if self.terminal and len(table.rows) <= FITTED_ROWS:
             self._write(self.people, rendered(table, self.people))
             return
         if table.title:

@@ -1,0 +1,161 @@
+"""`trainshed models …`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app import figures
+from app.output import Output
+from app.scope import scope_of
+from runners.actions import models as verbs
+from storage.errors import UsageError
+from storage.read import models as read_models
+
+app = typer.Typer(
+    help="The registry: versions, gate, promotion, rollback.", rich_markup_mode=None, no_args_is_help=True
+)
+Reference = Annotated[
+    str, typer.Argument(metavar="MODEL[@VERSION]", help="Such as flight-delay@v3 or @candidate; default: production.")
+]
+Name = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")]
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="A number such as v3, or an alias.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the model's history.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.command("list")
+def list_models(context: typer.Context) -> None:
+    """List models with their newest version and what each alias names."""
+    from app.views.models import show_models
+
+    scope = scope_of(context)
+    show_models(scope.out, read_models.every(scope.shed()))
+
+
+@app.command()
+def show(context: typer.Context, model: Reference) -> None:
+    """Show one version: aliases, metrics, the gate's rules, where it came from; without @ all versions too."""
+    from app.views.models import show_version, show_versions
+
+    scope = scope_of(context)
+    name, which = verbs.parsed_reference(model)
+    found = verbs.details(scope.shed(), model)
+    if which is None:
+        show_versions(scope.out, read_models.row(scope.shed(), name))
+    show_version(scope.out, found)
+
+
+@app.command()
+def history(context: typer.Context, model: Name) -> None:
+    """Every decision about a model: who, when, why, on what evidence."""
+    from app.views.models import show_history
+
+    scope = scope_of(context)
+    row = read_models.row(scope.shed(), model)
+    show_history(scope.out, row, read_models.history(scope.shed(), model))
+
+
+@app.command()
+def card(context: typer.Context, model: Reference) -> None:
+    """Print the model card: data, params, metrics, slices, gate, lineage; in Markdown."""
+    scope = scope_of(context)
+    text = verbs.card(scope.shed(), model)
+    scope.out.emit("card", text=text)
+    if not scope.out.json_lines:
+        scope.out.say(text.rstrip("\n"))
+
+
+@app.command()
+def promote(
+    context: typer.Context,
+    model: Name,
+    version: Version,
+    alias: Annotated[str, typer.Option(help="The alias to move.")] = "production",
+    override: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Move it past a gate that refused; the reason is kept.")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Let an alias name a version; its bytes are read again first."""
+    scope = scope_of(context)
+    if override is not None and not scope.out.confirmed(f"Move {alias} past the gate?", yes=yes):
+        raise UsageError("nothing was moved", todo="--yes moves without asking")
+    _told(scope.out, verbs.promote(scope.shed(), model, version, alias=alias, override=override))
+
+
+@app.command()
+def approve(context: typer.Context, model: Name, version: Version, reason: Reason) -> None:
+    """Say yes to a version that passed the gate and waits: it goes to production."""
+    scope = scope_of(context)
+    _told(scope.out, verbs.approve(scope.shed(), model, version, reason))
+
+
+@app.command()
+def reject(context: typer.Context, model: Name, version: Version, reason: Reason) -> None:
+    """Say no to a version: it cannot go to production without an override."""
+    scope = scope_of(context)
+    found = verbs.reject(scope.shed(), model, version, reason)
+    scope.out.finish(model=f"{model} v{found.number}", rejected=True)
+    scope.out.say(f"{model} v{found.number} is rejected")
+
+
+@app.command()
+def rollback(
+    context: typer.Context,
+    model: Name,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the model's history.")] = "",
+    yes: Yes = False,
+) -> None:
+    """Put the previous version back into production; its bytes are read again first."""
+    scope = scope_of(context)
+    if not scope.out.confirmed(f"Roll {model} back to the version before?", yes=yes):
+        raise UsageError("nothing was moved", todo="--yes moves without asking")
+    _told(scope.out, verbs.roll_back(scope.shed(), model, reason))
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    model: Reference,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Where to; made where it is not there.")],
+) -> None:
+    """Write model.onnx, signature.json and card.md of a version into a directory."""
+    scope = scope_of(context)
+    done = verbs.export(scope.shed(), model, Path(output))
+    scope.out.finish(model=f"{done.model} v{done.version}", place=done.folder, files=done.files)
+    scope.out.say(f"{done.model} v{done.version}: {', '.join(done.files)}  in {done.folder}")
+
+
+@app.command()
+def verify(context: typer.Context, model: Reference) -> None:
+    """Read a version's bytes again, compare their hash, and load it under onnxruntime."""
+    scope = scope_of(context)
+    found = verbs.verify(scope.shed(), model)
+    scope.out.finish(
+        model=f"{found.model} v{found.version}",
+        digest=found.digest,
+        bytes=found.bytes,
+        inputs=found.inputs,
+        outputs=found.outputs,
+    )
+    scope.out.say(f"{found.model} v{found.version} is whole and loads", "green")
+    scope.out.fields(
+        [
+            ("digest", found.digest),
+            ("size", figures.size(found.bytes)),
+            ("inputs", "\n".join(found.inputs)),
+            ("outputs", "\n".join(found.outputs)),
+        ]
+    )
+
+
+def _told(out: Output, move: verbs.Moved) -> None:
+    out.finish(model=f"{move.model} v{move.version}", alias=move.alias, moved=move.moved, before=move.before)
+    if move.moved:
+        before = f", before it was v{move.before}" if move.before is not None else ""
+        out.say(f"{move.alias} of {move.model} is v{move.version} now{before}", "green")
+    else:
+        out.say(f"{move.alias} of {move.model} was v{move.version} already")

@@ -1,0 +1,1 @@
+"""How what the verbs return is shown: tables and blocks for people, facts for programs."""

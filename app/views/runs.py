@@ -1,0 +1,208 @@
+"""One run, and runs side by side, as people and programs see them."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+from typing import Any
+
+from app import figures
+from app.output import At, Output, Styled, Table, can_write, json_line
+from app.views.facts import last, run_facts, run_status, seconds, stage_facts, status
+from runners.actions.comparison import Comparison
+from runners.actions.runs import RunDetails, shown_metrics
+from storage.errors import UsageError
+from storage.read.runs import RunRow
+
+FORMATS = ("table", "csv", "json", "markdown")
+
+
+def show_details(out: Output, found: RunDetails) -> None:
+    """Everything about one run, the most asked first."""
+    run = found.row.run
+    out.emit(
+        "run",
+        run_facts(found.row),
+        dataset=found.dataset,
+        models=found.models,
+        directory=found.directory,
+        environment=found.environment,
+        notes=[{"at": At(n.at), "user": n.user, "text": n.text} for n in found.notes],
+        artifacts=[{"name": a.name, "bytes": a.bytes, "digest": a.digest} for a in found.artifacts],
+        last_lines=found.last_lines,
+    )
+    for stage in found.stages:
+        out.emit("stage", stage_facts(stage), run=run.id)
+    out.finish(run=run.id)
+    if out.json_lines:
+        return
+    out.say(f"run {run.id}  {run.name}", "bold")
+    out.fields(_head(found))
+    _stages(out, found)
+    if found.row.params:
+        _block(out, "params", found.row.params.items())
+    if found.row.metrics:
+        show_metrics(out, found.row)
+    _block(out, "environment", _environment(found.environment))
+    _block(out, "artifacts", ((a.name, figures.size(a.bytes)) for a in found.artifacts))
+    _block(out, "notes", ((f"{figures.iso(n.at)} {n.user}", n.text) for n in found.notes))
+    if found.last_lines:
+        out.say("\nthe end of its log", "bold")
+        for line in found.last_lines:
+            out.say("  " + line)
+
+
+def _head(found: RunDetails) -> list[tuple[str, Any]]:
+    run = found.row.run
+    took = run.ended_at - run.started_at if run.ended_at and run.started_at else None
+    code = f"{run.commit[:12]}{' with changes' if run.dirty else ''}" if run.commit else f"{run.code[:12]} (no commit)"
+    return [
+        ("status", run_status(run)),
+        ("reason", Styled(run.reason, "red" if run.status in ("failed", "invalid", "refused") else "")),
+        ("project", f"{run.project}  {run.project_dir}"),
+        ("dataset", found.dataset),
+        ("model", ", ".join(found.models)),
+        ("started", At(run.started_at)),
+        ("took", figures.duration(took) if took is not None else None),
+        ("attempt", str(run.attempt) if run.attempt > 1 else None),
+        ("by", f"{run.user} on {run.host}"),
+        ("code", code),
+        ("branch", run.branch),
+        ("seed", str(run.seed)),
+        ("tags", ", ".join(found.row.tags)),
+        ("files", str(found.directory)),
+    ]
+
+
+def _stages(out: Output, found: RunDetails) -> None:
+    if not found.stages:
+        return
+    table = Table(["stage", "status", "took", ""], align="llrl")
+    table.rows = [
+        [
+            stage.name,
+            status(stage.status),
+            figures.duration(took) if (took := seconds(stage)) is not None else "",
+            stage.reason or (f"from run {stage.cached_from}" if stage.cached_from else ""),
+        ]
+        for stage in found.stages
+    ]
+    out.say()
+    out.table(table, aligned=True)
+
+
+def show_metrics(out: Output, row: RunRow) -> None:
+    """Last, lowest and highest value of each metric."""
+    for name, metric in shown_metrics(row.metrics):
+        facts = metric.model_dump(exclude={"run_id", "name", "last"})
+        out.emit("metric", facts, run=row.run.id, name=name, last=last(metric))
+    table = Table(["metric", "last", "lowest", "highest", "points", "not finite"], align="lrrrrl")
+    table.rows = [
+        [
+            name,
+            last(metric),
+            metric.lowest if metric.count > 1 else None,
+            metric.highest if metric.count > 1 else None,
+            metric.count,
+            Styled(f"from step {metric.nonfinite_step}", "red") if metric.nonfinite_step is not None else "",
+        ]
+        for name, metric in shown_metrics(row.metrics)
+    ]
+    if not any(row[5] for row in table.rows):
+        table = Table(table.columns[:5], [row[:5] for row in table.rows], align="lrrrr")
+    if not out.json_lines:
+        out.say()
+    out.table(table, aligned=True)
+
+
+def _block(out: Output, title: str, pairs: Any) -> None:
+    told = list(pairs)
+    if told:
+        out.say(f"\n{title}", "bold")
+        out.fields([(f"  {name}", str(value)) for name, value in told])
+
+
+def _environment(found: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The plain facts of an environment and the size of its lists: all of it is in environment.json."""
+    pairs: list[tuple[str, Any]] = []
+    for name, value in found.items():
+        if isinstance(value, (str, int, float)) and value != "":
+            pairs.append((name, value))
+        elif isinstance(value, (list, dict)) and value:
+            short = ", ".join(str(v) for v in value) if isinstance(value, list) and len(value) <= 4 else None
+            pairs.append((name, short or f"{len(value)}"))
+    return pairs
+
+
+def show_comparison(out: Output, found: Comparison, form: str) -> None:
+    """Runs side by side. Raises UsageError for a format there is not."""
+    if form not in FORMATS:
+        raise UsageError(f"--format {form}: no such format", expected=" or ".join(FORMATS))
+    facts = {
+        "runs": [run_facts(row) for row in found.runs],
+        "params": found.params,
+        "metrics": {
+            m.name: {"values": m.values, "best": [found.runs[i].run.id for i in m.best]} for m in found.metrics
+        },
+        "differences": found.differences,
+    }
+    out.emit("comparison", facts)
+    if out.json_lines:
+        return
+    if form == "json":
+        out.say(json_line(facts))
+    elif form == "csv":
+        text = StringIO()
+        csv.writer(text, lineterminator="\n").writerows(_csv_rows(found))
+        out.say(text.getvalue().rstrip("\n"))
+    elif form == "markdown":
+        out.say(_markdown(found))
+    else:
+        _tables(out, found)
+
+
+def _heads(found: Comparison) -> list[str]:
+    return [f"{row.run.id} {row.run.name}" for row in found.runs]
+
+
+def _csv_rows(found: Comparison) -> list[list[Any]]:
+    rows: list[list[Any]] = [["kind", "name", *(row.run.id for row in found.runs)]]
+    rows += [["param", name, *values] for name, values in found.params.items()]
+    rows += [["metric", metric.name, *metric.values] for metric in found.metrics]
+    rows += [["difference", name, *values] for name, values in found.differences.items()]
+    return rows
+
+
+def _markdown(found: Comparison) -> str:
+    rows = [[name, *(v or "" for v in values)] for name, values in found.params.items()]
+    for metric in found.metrics:
+        texts = ["" if v is None else figures.number(v) for v in metric.values]
+        rows.append([metric.name, *(f"**{t}**" if i in metric.best else t for i, t in enumerate(texts))])
+    rows += [[name, *(v or "" for v in values)] for name, values in found.differences.items()]
+    lines = [["", *_heads(found)], ["---"] * (len(found.runs) + 1), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _tables(out: Output, found: Comparison) -> None:
+    heads, align = _heads(found), "l" + "r" * len(found.runs)
+    mark = " ★" if can_write(out.people, "★") else " *"
+    if found.params:
+        rows: list[list[Any]] = [[name, *values] for name, values in found.params.items()]
+        out.table(Table(["param", *heads], rows, align=align), aligned=True)
+    else:
+        out.say("the params are the same")
+    out.say()
+    if found.metrics:
+        rows = []
+        pad = " " * len(mark) if any(metric.best for metric in found.metrics) else ""
+        for metric in found.metrics:
+            texts = ["" if value is None else figures.number(value) for value in metric.values]
+            cells = [Styled(t + mark, "green") if i in metric.best else t + pad for i, t in enumerate(texts)]
+            rows.append([metric.name, *cells])
+        out.table(Table(["metric", *heads], rows, align=align), aligned=True)
+        out.say()
+    if found.differences:
+        rows = [[name, *values] for name, values in found.differences.items()]
+        out.table(Table(["also differs", *heads], rows, align=align), aligned=True)
+    else:
+        out.say("code, data and environment are the same")
