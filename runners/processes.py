@@ -117,6 +117,11 @@ def identify(pid: int) -> Identity:
     return Identity(pid, seen.started, boot_id())
 
 
+def identify_self() -> Identity:
+    """The identity of this process."""
+    return identify(os.getpid())
+
+
 def alive(identity: Identity) -> bool:
     """Whether this very process still runs. A zombie does not."""
     seen = _same(identity)
