@@ -306,7 +306,7 @@ def tables(draw: st.DrawFn) -> tuple[list[tuple[str, str, str]], list[list[Any]]
 
 @given(table=tables(), trained_on=st.integers(1, 12))
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 def test_rows_are_encoded_alike_in_preparation_and_in_the_graph(
     tmp_path: Path, table: tuple[list[tuple[str, str, str]], list[list[Any]]], trained_on: int
