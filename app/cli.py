@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -150,9 +150,13 @@ def door(
         welcome(scope)
 
 
-def main(argv: list[str] | None = None) -> int:
+def main() -> NoReturn:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: list[str]) -> int:
     """Run one command line and return its exit code; nothing is raised and no traceback is shown."""
-    args = sys.argv[1:] if argv is None else argv
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name never fails to print, whatever the encoding
@@ -219,4 +223,4 @@ def _kept_traceback(err: BaseException, scope: Scope) -> Path | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

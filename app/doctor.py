@@ -163,6 +163,7 @@ def _interpreter(scope: Scope) -> Iterator[Check]:
             yield Check("project", "ok", "none here")
         yield from _torch(Path(sys.executable))
         return
+    from runners.environment import interpreter
     from storage.project import load_project
 
     try:
@@ -171,11 +172,10 @@ def _interpreter(scope: Scope) -> Iterator[Check]:
         yield Check("project", "bad", f"{err.place}: {err.message}", err.todo or "mend it")
         return
     yield Check("project", "ok", f"{spec.project.name}  {folder}")
-    python = folder / Path(spec.project.python).expanduser() if spec.project.python else Path(sys.executable)
-    if not os.access(python, os.X_OK):
-        yield Check(
-            "interpreter", "bad", f"{python} cannot be started", "mend [project] python, or make that environment"
-        )
+    try:
+        python = interpreter(folder, spec.project.python)
+    except UsageError as err:
+        yield Check("interpreter", "bad", f"{err.place}: {err.message}", err.todo)
         return
     yield from _torch(python)
 

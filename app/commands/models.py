@@ -87,9 +87,17 @@ def promote(
 
 
 @app.command()
-def approve(context: typer.Context, model: Name, version: Version, reason: Reason) -> None:
+def approve(
+    context: typer.Context,
+    model: Name,
+    version: Version,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the model's history.")] = "",
+    yes: Yes = False,
+) -> None:
     """Say yes to a version that passed the gate and waits: it goes to production."""
     scope = scope_of(context)
+    if not scope.out.confirmed(f"Let {model} {version} go to production?", yes=yes):
+        raise UsageError("nothing was moved", todo="--yes moves without asking")
     _told(scope.out, verbs.approve(scope.shed(), model, version, reason))
 
 

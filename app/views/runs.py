@@ -123,15 +123,24 @@ def _block(out: Output, title: str, pairs: Any) -> None:
 
 
 def _environment(found: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The plain facts of an environment and the size of its lists: all of it is in environment.json."""
-    pairs: list[tuple[str, Any]] = []
-    for name, value in found.items():
-        if isinstance(value, (str, int, float)) and value != "":
-            pairs.append((name, value))
-        elif isinstance(value, (list, dict)) and value:
-            short = ", ".join(str(v) for v in value) if isinstance(value, list) and len(value) <= 4 else None
-            pairs.append((name, short or f"{len(value)}"))
-    return pairs
+    """What is asked for first; all of it is in environment.json."""
+    if not found:
+        return []
+    python, packages = found.get("python") or {}, found.get("packages") or {}
+    cpu, driver = found.get("cpu") or {}, found.get("driver") or {}
+    gpus = [f"{gpu.get('name')}, {figures.size(gpu.get('memory_bytes') or 0)}" for gpu in found.get("gpus") or []]
+    cuda = f", CUDA {found['torch_cuda']}" if found.get("torch_cuda") else ""
+    pairs = [
+        ("python", f"{python.get('version', '')}  {python.get('executable', '')}"),
+        ("torch", f"{packages['torch']}{cuda}" if "torch" in packages else ""),
+        ("packages", str(len(packages))),
+        ("cpu", f"{cpu.get('model', '')}, {cpu.get('usable', '')} of {cpu.get('count', '')} cores"),
+        ("memory", figures.size(found.get("memory_bytes") or 0)),
+        ("gpus", "; ".join(gpus)),
+        ("driver", driver.get("version", "")),
+        ("system", (found.get("platform") or {}).get("system", "")),
+    ]
+    return [(name, text) for name, text in pairs if text]
 
 
 def show_comparison(out: Output, found: Comparison, form: str) -> None:

@@ -92,11 +92,12 @@ def _surroundings(shed: Shed, run: Run) -> dict[str, str]:
     if run.dataset_version_id is not None:
         dataset, version = read_datasets.version_by_id(shed, run.dataset_version_id)
         found["dataset"] = f"{dataset.name} v{version.number}"
-    return found | flattened("environment", environment(shed, run.id or 0))
+    around = {k: v for k, v in environment(shed, run.id or 0).items() if k not in ("host", "user")}
+    return found | {name: text for part, value in around.items() for name, text in flattened(part, value).items()}
 
 
 def flattened(prefix: str, value: Any) -> dict[str, str]:
-    """Nested objects as `environment packages torch` → `2.13.0`. Lists are one text."""
+    """Nested objects as `packages torch` → `2.13.0`. Lists are one text."""
     if not isinstance(value, Mapping):
         return {prefix: str(value)}
     flat: dict[str, str] = {}

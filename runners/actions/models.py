@@ -111,14 +111,9 @@ def promote(shed: Shed, name: str, which: str, *, alias: str = "production", ove
     return Moved(name, version.number, alias, moved, before.number if before else None)
 
 
-def approve(shed: Shed, name: str, which: str, reason: str) -> Moved:
-    """A named person says yes: the version goes to production, if the gate passed it.
-
-    Raises:
-        UsageError: without a reason. Else as `promote`.
-    """
+def approve(shed: Shed, name: str, which: str, reason: str = "") -> Moved:
+    """A named person says yes: the version goes to production, if the gate passed it. Raises as `promote` does."""
     version = read_models.version(shed, name, which)
-    _reasoned(reason)
     _whole(shed, version)
     moved, before = write_models.promote(shed, version.id or 0, reason=reason.strip(), approved=True)
     return Moved(name, version.number, "production", moved, before.number if before else None)

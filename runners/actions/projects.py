@@ -183,8 +183,9 @@ def _filled(guess: Guess, name: str) -> str:
 def _checks(guess: Guess) -> list[str]:
     """Types must hold; more nulls than now are told."""
     used = {guess.target, *guess.numeric, *guess.categorical}
+    allowed = {column.name: round(min(1.0, 2 * column.nulls + 0.01), 3) for column in guess.columns}
     return [
-        f"{_key(column.name)} = {{ type = {_toml(column.kind)}, nulls = {round(min(1.0, 2 * column.nulls + 0.01), 3)} }}"
+        f"{_key(column.name)} = {{ type = {_toml(column.kind)}, nulls = {allowed[column.name]} }}"
         for column in guess.columns
         if column.name in used
     ]

@@ -1,0 +1,152 @@
+"""Garbage: what lies in the shed's directories and no row refers to. Found, told, removed."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from runners import processes
+from runners.childfile import Child
+from storage import manifests
+from storage.errors import ShedError, UsageError
+from storage.read import references
+from storage.shed import Shed
+from storage.tables import Run
+
+HOUR, DAY = 3600.0, 86400.0
+# However long ago the writer of something began: what is younger may be named by a row at any moment.
+SETTLED_S = HOUR
+TEMPORARY_S = DAY
+SILENT_S = DAY  # a run of another host without a heartbeat for so long is at work no more
+
+Kind = Literal["object", "stage", "run", "temporary"]
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """One file or directory that nothing refers to. `bytes` is what removing it frees: none for a hard link."""
+
+    kind: Kind
+    path: Path
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What was found, and whether it was removed."""
+
+    found: list[Garbage]
+    removed: bool
+
+    @property
+    def bytes(self) -> int:
+        return sum(item.bytes for item in self.found)
+
+
+def collect(shed: Shed, *, dry_run: bool, now: float | None = None) -> Collected:
+    """Find what nothing refers to and remove it, unless `dry_run`. One at a time in a shed.
+
+    Nothing younger than an hour is touched, nor anything that came after the oldest run at work was created.
+
+    Raises:
+        UsageError: while another process collects.
+        ShedError: when a manifest cannot be read: its files could not be told from garbage. Nothing is removed then.
+    """
+    now = time.time() if now is None else now
+    with shed.lock("gc", wait=False) as mine:
+        if not mine:
+            raise UsageError("another process is at it", todo="wait for it, then try again")
+        found = list(_garbage(shed, now))
+        if not dry_run:
+            for item in found:
+                _remove(shed, item)
+    return Collected(found, not dry_run)
+
+
+def _garbage(shed: Shed, now: float) -> Iterator[Garbage]:
+    settled = min(
+        now - SETTLED_S, *(run.created_at for run in references.running(shed) if at_work(shed, run, now)), now
+    )
+    temporary = min(now - TEMPORARY_S, settled)
+    # Looked at before the references are read: what a row names by then is kept, what comes later is too young.
+    old_objects = [digest for digest in shed.objects.digests() if _changed_at(shed.objects.path(digest)) < settled]
+    old_stages = [path for path in shed.stages.iterdir() if _tree_changed_at(path) < settled]
+    old_runs = [path for path in (shed.root / "runs").iterdir() if _tree_changed_at(path) < settled]
+    kept = _kept_objects(shed) if old_objects else set()
+    for digest in old_objects:
+        if digest not in kept:
+            yield Garbage("object", shed.objects.path(digest), _bytes(shed.objects.path(digest)))
+    keys = references.stage_keys(shed) if old_stages else set()
+    yield from (Garbage("stage", path, _bytes(path)) for path in old_stages if path.name not in keys)
+    ids = {str(run_id) for run_id in references.run_ids(shed)} if old_runs else set()
+    yield from (Garbage("run", path, _bytes(path)) for path in old_runs if path.name not in ids)
+    for path in shed.tmp.iterdir():
+        if _tree_changed_at(path) < temporary:
+            yield Garbage("temporary", path, _bytes(path))
+
+
+def _kept_objects(shed: Shed) -> set[str]:
+    """Digests in rows, and in the manifests that rows name."""
+    kept = references.digests(shed)
+    for manifest in references.manifests(shed):
+        kept.update(entry.blake3 for entry in manifests.load(shed.objects, manifest).entries())
+    return kept
+
+
+def at_work(shed: Shed, run: Run, now: float) -> bool:
+    """Whether a run that is said to be running really is: its supervisor or its child lives."""
+    if run.host != socket.gethostname():
+        return now - (run.heartbeat_at or run.created_at) < SILENT_S
+    try:
+        if run.supervisor and processes.alive(processes.Identity.from_json(run.supervisor)):
+            return True
+        child = Child.read(shed.run_dir(run.id or 0))
+        identity = child.find() if child is not None else None
+    except (KeyError, TypeError, ValueError):
+        return True  # it cannot be told: better keep too much
+    return identity is not None and processes.alive(identity)
+
+
+def _remove(shed: Shed, item: Garbage) -> None:
+    try:
+        if item.path.is_dir() and not item.path.is_symlink():
+            shutil.rmtree(item.path)
+        else:
+            item.path.unlink(missing_ok=True)
+    except OSError as err:
+        raise ShedError(f"cannot be removed: {err.strerror}", place=str(err.filename or item.path)) from err
+
+
+def _changed_at(path: Path) -> float:
+    """When the file was put there: a hard link keeps its mtime, but making it moves the ctime. Gone: never old."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return float("inf")
+    return max(found.st_mtime, found.st_ctime)
+
+
+def _tree_changed_at(path: Path) -> float:
+    """When anything in it changed last."""
+    if path.is_symlink() or not path.is_dir():
+        return _changed_at(path)
+    return max([_changed_at(path), *(_changed_at(inner) for inner in path.rglob("*"))])
+
+
+def _bytes(path: Path) -> int:
+    """What removing it frees."""
+    inner = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
+    total = 0
+    for file in inner:
+        try:
+            found = file.lstat()
+        except OSError:
+            continue
+        if not file.is_dir() or file.is_symlink():
+            total += found.st_size if found.st_nlink == 1 else 0
+    return total
