@@ -56,7 +56,7 @@ def connect(
     """
     if query is not None:
         select_only(query, place="[dataset] query")
-    con = duckdb.connect(config={"memory_limit": _memory_limit(), "TimeZone": "UTC"})
+    con = duckdb.connect(config={"memory_limit": _memory_limit()})
     try:
         for table, sources in tables.items():
             with _told(table, sources):
@@ -141,7 +141,7 @@ def file_schema(source: Source) -> tuple[list[Column], int]:
         DataInvalid: naming the file, when it is not what its name says: half-written, empty, something else.
     """
     path = literal(str(source.content))
-    with duckdb.connect(config={"memory_limit": _memory_limit(), "TimeZone": "UTC"}) as con, _told("", [source]):
+    with duckdb.connect(config={"memory_limit": _memory_limit()}) as con, _told("", [source]):
         if source.content.stat().st_size == 0:
             raise DataInvalid("the file is empty", place=source.name, expected=f"a {file_format(source.name)} file")
         kinds = duckdb_types(con, _reading([source]))

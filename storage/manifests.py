@@ -93,7 +93,7 @@ class Manifest:
         return json.dumps({"kind": self.kind, "schemas": schemas, "tables": tables})
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Manifest:
+    def from_json(cls, text: str) -> Manifest:
         raw: dict[str, Any] = json.loads(text)
         return cls(
             raw["kind"],
@@ -104,7 +104,7 @@ class Manifest:
 
 def load(objects: Objects, digest: str) -> Manifest:
     """Read a manifest from the objects. Raises ShedError when it is missing or damaged."""
-    return Manifest.from_json(objects.verify(digest).read_bytes())
+    return Manifest.from_json(objects.verify(digest).read_text(encoding="utf-8"))
 
 
 def content_of(objects: Objects, entry: Entry) -> Path:

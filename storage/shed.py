@@ -23,6 +23,7 @@ from sqlmodel import Session
 from storage.errors import ShedError
 from storage.journal import journal_mode
 from storage.names import checked_name
+from storage.objects import Objects
 from storage.tables import Audit
 
 HEAD = "0001"  # the newest migration; a test holds it against storage/migrations
@@ -68,8 +69,8 @@ class Shed:
         return self.root / "shed.db"
 
     @property
-    def objects(self) -> Path:
-        return self.root / "objects"
+    def objects(self) -> Objects:
+        return Objects(self.root / "objects", self.tmp)
 
     @property
     def stages(self) -> Path:

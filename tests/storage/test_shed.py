@@ -99,7 +99,7 @@ def test_a_newer_shed_is_refused_and_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [b"", b"not a database at all, just some text" * 200])
 def test_a_damaged_shed_is_refused_and_left_alone(tmp_path: Path, damage: bytes) -> None:
     shed = open_shed(tmp_path)
-    (shed.objects / "ab").mkdir()
+    (shed.objects.root / "ab").mkdir()
     shed.close()
     shed.db.write_bytes(damage)
     with pytest.raises(ShedError, match=r"damaged|missing or empty"):

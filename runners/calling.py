@@ -1,0 +1,109 @@
+"""Calling the user's code: writes the child's job, has it supervised, and reads its result back."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from runners import supervisor
+from runners.childfile import Child
+from runners.listening import Listener
+from runners.outcome import Outcome
+from runners.pipeline import Context
+from runners.processes import alive
+from storage.errors import RunFailed
+
+CHILD = Path(__file__).parent / "child.py"
+LOG_LINES = 8
+
+
+def call(
+    context: Context, call_name: str, entry: str | None, *, directory: Path, out: Path, **job: Any
+) -> dict[str, Any]:
+    """Have the child make one call in the user's interpreter and return its result.
+
+    `directory` takes its log, events and series, `out` its files. A child that a dead supervisor left running, and a
+    result that it left, are taken over; else a new child starts, which finds the checkpoints of the one before.
+
+    Raises:
+        RunFailed: with the reason in words, the user's file and line, and the last lines of the log.
+        KeyboardInterrupt: when somebody stopped it; no process of it is left then.
+    """
+    context.shed.make_dir(directory)
+    context.shed.make_dir(out)
+    timeout = context.spec.train.timeout_minutes
+    limits = {"timeout_s": timeout * 60 if timeout else None, "gpu_indices": range(context.spec.train.gpus)}
+    with Listener(context, directory) as listener:
+        outcome = _taken_over(directory, out, listener, limits)
+        if outcome is None:
+            command = _command(context, _write_job(context, call_name, entry, directory, out, job), call_name)
+            outcome = supervisor.supervise(
+                command,
+                run_dir=directory,
+                out_dir=out,
+                env=os.environ,
+                cwd=context.project_dir,
+                on_event=listener.hear,
+                attempt=context.run.attempt,
+                **limits,  # type: ignore[arg-type]
+            )
+    if outcome.status == "stopped":
+        raise KeyboardInterrupt(outcome.reason)
+    if outcome.status != "done" or outcome.result is None:
+        raise _failure(outcome, directory)
+    return outcome.result
+
+
+def _taken_over(directory: Path, out: Path, listener: Listener, limits: dict[str, Any]) -> Outcome | None:
+    """What became of a child that an earlier supervisor started; None when a new one has to start."""
+    child = Child.read(directory)
+    identity = child.find() if child else None
+    if identity is None:
+        return None
+    lives = alive(identity)
+    outcome = supervisor.adopt(directory, out, on_event=listener.hear, **limits)
+    return outcome if outcome and (lives or outcome.status == "done") else None
+
+
+def _write_job(
+    context: Context, call_name: str, entry: str | None, directory: Path, out: Path, job: dict[str, Any]
+) -> Path:
+    train, features = context.spec.train, context.spec.features
+    full_job = {
+        "call": call_name,
+        "entry": entry,
+        "code_dir": str(context.code_dir),
+        "project_dir": str(context.project_dir),
+        "run_dir": str(directory),
+        "out_dir": str(out),
+        "data_dir": None,
+        "params": dict(train.params),
+        "seed": train.seed,
+        "gpus": train.gpus,
+        "task": features.task if features else None,
+        "classes": [],
+        "features": [],
+        "categories": {},
+        "attempt": context.run.attempt,
+        "command": None,
+        **job,
+    }
+    path = directory / "job.json"
+    path.write_text(json.dumps(full_job, indent=1, default=str), encoding="utf-8")
+    return path
+
+
+def _command(context: Context, job: Path, call_name: str) -> list[str]:
+    if call_name == "train" and context.spec.train.gpus > 1:
+        return supervisor.torchrun_command(context.python, context.spec.train.gpus, CHILD, job)
+    return [str(context.python), str(CHILD), str(job)]
+
+
+def _failure(outcome: Outcome, directory: Path) -> RunFailed:
+    log = "\n".join(f"    {line}" for line in outcome.last_log_lines[-LOG_LINES:])
+    return RunFailed(
+        outcome.reason + (f"\n  last lines of its log:\n{log}" if log else ""),
+        todo=f"the whole log is {directory / 'log'}; the same command goes on from the last checkpoint",
+    )

@@ -1,0 +1,1 @@
+"""The stages of the pipeline, one module each; `runners.pipeline.Stage` says what a module must have."""

@@ -1,0 +1,87 @@
+"""gate: every rule must hold before an alias moves; production is evaluated again on the same newest test rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from runners import comparison, rules
+from runners.comparison import gate_metric
+from runners.pipeline import Context
+from storage.errors import GateRefused
+from storage.read import models as read_models
+from storage.tables import ModelVersion
+from storage.write import models as write_models
+
+NAME = "gate"
+VERSION = 1
+
+
+def skipped(context: Context) -> str:
+    if candidate(context) is None:
+        return "no model version to judge"
+    return ""
+
+
+def candidate(context: Context) -> ModelVersion | None:
+    """The version that this run packaged, as the registry knows it."""
+    digest = context.facts("package").get("digest")
+    return read_models.with_digest(context.shed, context.spec.project.name, digest) if digest else None
+
+
+def rival(context: Context) -> ModelVersion | None:
+    """The version to beat: production, or what was production when the candidate was judged, once it is production."""
+    version = candidate(context)
+    production = read_models.aliased(context.shed, context.spec.project.name, "production")
+    if version is None or production is None or production.id != version.id:
+        return production
+    judged = read_models.latest_gate(context.shed, version.id or 0)
+    digest = judged.evidence.get("production") if judged else None
+    return read_models.with_digest(context.shed, context.spec.project.name, digest) if digest else None
+
+
+def inputs(context: Context) -> dict[str, Any]:
+    opponent = rival(context)
+    return {
+        "candidate": context.facts("package")["digest"],
+        "production": opponent.digest if opponent else None,
+        "evaluate": context.key("evaluate"),
+        "package": context.key("package"),
+        "rules": context.spec.gate.model_dump(exclude={"approve"}),
+    }
+
+
+def work(context: Context, out: Path) -> dict[str, Any]:
+    version, opponent = candidate(context), rival(context)
+    assert version is not None
+    evidence = comparison.evidence(context, opponent)
+    verdicts = rules.judge(context.spec.gate, evidence)
+    passed = all(verdict.passed for verdict in verdicts)
+    facts = {
+        "passed": passed,
+        "verdicts": [verdict.to_json() for verdict in verdicts],
+        "evidence": evidence.to_json(),
+        "candidate": version.digest,
+        "production": opponent.digest if opponent else None,
+        "production_version": opponent.number if opponent else None,
+        "metric": gate_metric(context) if context.spec.features else None,
+    }
+    failed = [verdict for verdict in verdicts if not verdict.passed]
+    reason = "; ".join(verdict.text for verdict in failed)
+    write_models.judge(context.shed, version.id or 0, context.run_id, passed=passed, evidence=facts, reason=reason)
+    (out / "evidence.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    if failed:
+        error = GateRefused(
+            "the gate refused it\n  " + "\n  ".join(f"✗ {verdict.rule}: {verdict.text}" for verdict in failed),
+            place=f"{context.spec.project.name} v{version.number}",
+            todo=f"make it better, or `trainshed models promote {context.spec.project.name} v{version.number}"
+            ' --override "reason"`',
+        )
+        error.facts = facts
+        raise error
+    return facts
+
+
+def summary(facts: dict[str, Any]) -> str:
+    return f"{len(facts['verdicts'])} rules hold"

@@ -1,0 +1,61 @@
+"""prepare: splits the rows, fits the encoding on training rows only, and writes arrays for training."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from runners import calling, preparing, preparing_files
+from runners.opening import kept_files, open_tables
+from runners.pipeline import Context
+from storage.project import FeaturesSection
+
+NAME = "prepare"
+VERSION = 1
+
+
+def skipped(context: Context) -> str:
+    return ""
+
+
+def inputs(context: Context) -> dict[str, Any]:
+    features = context.spec.features
+    return {
+        "data": context.version.content,
+        "query": context.spec.dataset.query,
+        "features": features.model_dump() if features else None,
+        "split": context.spec.split.model_dump() if features else None,
+        "code": context.run.code if features and features.load else None,
+    }
+
+
+def work(context: Context, out: Path) -> dict[str, Any]:
+    features = context.spec.features
+    if features is not None and context.spec.dataset.kind == "table":
+        with open_tables(context.shed, context.manifest, context.spec.dataset.query, writes_to=out) as con:
+            return preparing.prepare_rows(con, "select * from data", features, context.spec.split, out)
+    files = kept_files(context.shed, context.manifest)
+    count = preparing_files.lay_out(files, out)
+    if features is None:
+        return {"task": None, "files": count, "rows": {}, "features": [], "categories": {}, "classes": []}
+    return _decode(context, features, [path for path, _ in files], out)
+
+
+def summary(facts: dict[str, Any]) -> str:
+    if not facts["rows"]:
+        return f"{facts['files']:,} files laid out"
+    rows = facts["rows"]
+    text = f"{rows['train']:,} train · {rows['validation']:,} validation · {rows['test']:,} test"
+    return text + (f" · {rows['dropped']:,} without a target left out" if rows["dropped"] else "")
+
+
+def _decode(context: Context, features: FeaturesSection, paths: list[str], out: Path) -> dict[str, Any]:
+    """Have the user's `load` make arrays of the files, once for all epochs and runs."""
+    table, facts = preparing_files.split_classes(paths, features, context.spec.split, out)
+    directory = context.run_dir / "load"
+    absolute = {part: [[str(out / path), label] for path, label in members] for part, members in table.items()}
+    calling.call(context, "load", features.load, directory=directory, out=directory / "out", files=absolute)
+    for part in table:
+        shutil.move(directory / "out" / part, out / part)
+    return facts

@@ -1,0 +1,123 @@
+"""validate: the data must be what the project says it is, before anything is trained on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from runners import calling, checks
+from runners.checks import CheckResult
+from runners.opening import open_tables
+from runners.pipeline import Context
+from storage.errors import DataInvalid
+
+NAME = "validate"
+VERSION = 1
+
+
+def skipped(context: Context) -> str:
+    return ""
+
+
+def inputs(context: Context) -> dict[str, Any]:
+    spec = context.spec
+    return {
+        "data": context.version.content,
+        "query": spec.dataset.query,
+        "checks": spec.checks.model_dump(by_alias=True),
+        "columns": checks.required_columns(spec),
+        "code": context.run.code if spec.checks.module else None,
+    }
+
+
+def work(context: Context, out: Path) -> dict[str, Any]:
+    results = _table_results(context, out) if context.spec.dataset.kind == "table" else _files_results(context)
+    facts = {"checks": [result.to_json() for result in results], "files": context.version.files}
+    (out / "report.json").write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
+    broken = [result for result in results if not result.passed]
+    for result in broken:
+        context.tell({"event": "warning", "text": f"{result.name}: {result.text}"})
+    stopping = [result for result in broken if result.on_fail == "stop"]
+    if stopping:
+        raise _stopped(context, stopping, facts)
+    return facts
+
+
+def summary(facts: dict[str, Any]) -> str:
+    broken = sum(not check["passed"] for check in facts["checks"])
+    return f"{len(facts['checks'])} checks" + (f", {broken} to look at" if broken else " hold")
+
+
+def _table_results(context: Context, out: Path) -> list[CheckResult]:
+    results = list(checks.file_checks(context.manifest))
+    if results:
+        return results  # the files do not fit together, so questions to them would answer something else
+    try:
+        con = open_tables(context.shed, context.manifest, context.spec.dataset.query)
+    except duckdb.Error as err:
+        text = str(err).splitlines()[0]
+        return [CheckResult("the dataset's query", "stop", False, 1, text)]
+    with con:
+        results = list(checks.presence_checks(con, context.spec))
+        if any(not result.passed for result in results):
+            return results
+        results.append(checks.row_check(con, context.spec.checks.min_rows))
+        results += checks.column_checks(con, context.spec.checks.columns)
+        for name, check in context.spec.checks.sql_checks.items():
+            results.append(checks.sql_check(con, name, check.query, check.on_fail))
+        if context.spec.checks.module:
+            results += _own_results(context, con, out)
+    return results
+
+
+def _own_results(context: Context, con: duckdb.DuckDBPyConnection, out: Path) -> list[CheckResult]:
+    """What the project's own function found, run in the child: it is the user's code."""
+    module, on_fail = context.spec.checks.module or "", context.spec.checks.module_on_fail
+    directory = context.run_dir / "checks"
+    directory.mkdir(parents=True, exist_ok=True)
+    rows = directory / "data.parquet"
+    con.execute(f"copy (select * from data) to '{_escaped(rows)}' (format parquet)")
+    try:
+        result = calling.call(
+            context, "checks", module, directory=directory, out=directory / "out", data_file=str(rows)
+        )
+    finally:
+        rows.unlink(missing_ok=True)
+    found = [
+        CheckResult(
+            f"{module}: {failure['check']}",
+            on_fail,
+            False,
+            int(failure.get("count", 1)),
+            f"{int(failure.get('count', 1)):,} rows" if failure.get("count") else "",
+            list(failure.get("rows", []))[: checks.SAMPLE_ROWS],
+        )
+        for failure in result["failures"]
+    ]
+    return found or [CheckResult(module, on_fail, True)]
+
+
+def _files_results(context: Context) -> list[CheckResult]:
+    least, found = context.spec.checks.min_rows, context.version.files
+    text = "" if found >= least else f"{found:,} files, expected at least {least:,}"
+    return [CheckResult(f"at least {least:,} files", "stop", found >= least, 0 if found >= least else 1, text)]
+
+
+def _stopped(context: Context, stopping: list[CheckResult], facts: dict[str, Any]) -> DataInvalid:
+    lines = [f"{result.name}: {result.text}" for result in stopping]
+    for result in stopping[:3]:
+        lines += ["    " + json.dumps(row, default=str, ensure_ascii=False) for row in result.rows[:2]]
+    error = DataInvalid(
+        "data validation stopped the pipeline\n  " + "\n  ".join(lines),
+        place=f"{context.dataset.name} v{context.version.number}",
+        todo=f"mend the data or the [checks]; `trainshed runs show {context.run_id}` has the whole report",
+    )
+    error.facts = facts
+    return error
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("'", "''")

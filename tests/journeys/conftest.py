@@ -1,0 +1,156 @@
+"""Journeys go through the real door: the `trainshed` command in a process of its own, on a real shed and real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.shed import Shed, open_shed
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-c", "from app.cli import main; main()"]
+
+
+@dataclass
+class Ended:
+    """How a command ended: its exit code, the JSON lines of stdout, and what it told people on stderr."""
+
+    code: int
+    lines: list[dict[str, Any]]
+    told: str
+
+    @property
+    def finished(self) -> dict[str, Any]:
+        assert self.lines, self.told
+        assert self.lines[-1]["event"] == "finished"
+        return self.lines[-1]
+
+    @property
+    def stages(self) -> dict[str, str]:
+        """Stage → how it ended."""
+        return {e["stage"]: e["status"] for e in self.lines if e["event"] == "stage" and e["status"] != "running"}
+
+
+@dataclass
+class Workstation:
+    """A shed, and people typing commands at it."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def shed(self) -> Shed:
+        return open_shed(self.folder / "shed")
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **self.environment}
+        return subprocess.Popen(
+            [*COMMAND, "--shed", str(self.folder / "shed"), *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            env=environment,
+        )
+
+    def type(self, *arguments: str | Path) -> Ended:
+        """Type a command with `--json` and wait for its end."""
+        return self.ended(self.start(*arguments, "--json"))
+
+    def ended(self, process: subprocess.Popen[str]) -> Ended:
+        out, told = process.communicate(timeout=240)
+        return Ended(process.returncode, [json.loads(line) for line in out.splitlines()], told)
+
+    def batch(self, project: Path, *arguments: str) -> Ended:
+        return self.type("--batch", "-p", project, *arguments)
+
+
+@pytest.fixture
+def workstation(tmp_path: Path) -> Workstation:
+    return Workstation(tmp_path)
+
+
+TOML = """\
+[project]
+name = "tiny"
+
+[dataset]
+name = "points"
+files = "data/*.csv"
+
+[checks]
+columns = { a = { type = "number", min = -10, max = 10, nulls = 0.0 }, kind = { in = ["x", "y"], on_fail = "warn" } }
+
+[features]
+target = "label"
+task = "binary"
+numeric = ["a", "b"]
+categorical = ["kind"]
+
+[split]
+by = "random"
+validation = 0.2
+test = 0.2
+
+[train]
+entry = "pipeline:train"
+gpus = 0
+[train.params]
+epochs = 3
+lr = 0.1
+sign = 1.0
+
+[gate]
+metric = "auroc"
+min = 0.6
+beat_production_by = 0.0
+slices = ["kind"]
+max_slice_drop = 0.5
+"""
+
+PIPELINE = """\
+import torch
+
+def train(run):
+    x, y = (torch.from_numpy(a) for a in run.data.train.tensors())
+    model = torch.nn.Linear(x.shape[1], 1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=run.params.lr)
+    for epoch in range(run.params.epochs):
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(model(x).squeeze(1), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        run.log({"train/loss": loss.item()}, step=epoch)
+        run.progress(epoch + 1, run.params.epochs)
+    with torch.no_grad():
+        model.weight[:] = run.params.sign * torch.tensor([[2.0, 1.0] + [0.0] * (x.shape[1] - 2)])
+    return model
+"""
+
+
+def write_points(path: Path, rows: int = 400, seed: int = 1, columns: str = "a,b,kind,label") -> None:
+    rng = random.Random(seed)
+    lines = [columns]
+    for _ in range(rows):
+        a, b = rng.gauss(0, 1), rng.gauss(0, 1)
+        lines.append(f"{a:.4f},{b:.4f},{rng.choice('xy')},{int(2 * a + b + rng.gauss(0, 1) > 0)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A project that trains in a second: 400 points in one CSV, a linear model."""
+    project = tmp_path / "tiny"
+    write_points(project / "data" / "one.csv")
+    (project / "trainshed.toml").write_text(TOML)
+    (project / "pipeline.py").write_text(PIPELINE)
+    return project
