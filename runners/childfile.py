@@ -6,6 +6,7 @@ import json
 import os
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from runners.outcome import MemoryKills, Stopped
 from runners.processes import Identity, all_pids, identify, look, marked
 from storage.errors import RunFailed
+
+NOBODY = Identity(0, 0, "")  # no process has this pid
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,13 @@ class Child:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def find(self) -> Identity | None:
-        """The child's identity, also when the supervisor died before it could write it down; None: never started."""
+    def find(self) -> Identity:
+        """The child's identity, also when its supervisor died before it could write it down; `NOBODY`: it is gone."""
         if self.identity is not None:
             return self.identity
         for pid in all_pids():
             seen = look(pid)
             if seen is not None and seen.session == pid and marked(pid, self.mark):
-                return identify(pid)
-        return None
+                with suppress(ProcessLookupError):
+                    return identify(pid)
+        return NOBODY

@@ -102,9 +102,9 @@ def adopt(
         return None
     with _only_supervisor(run_dir), Interrupts() as interrupts:
         child = Child.read(run_dir)
-        identity = child.find() if child is not None else None
-        if child is None or identity is None:
+        if child is None:
             return None
+        identity = child.find()
         lives = alive(identity)
         if not lives and not _left_a_result(child, read_result(out_dir)):
             end_group(identity, mark=child.mark, grace_s=limits.kill_after_s)

@@ -529,9 +529,21 @@ def test_a_child_is_found_when_its_supervisor_died_before_it_wrote_the_identity(
     replace(place.child, identity=None).write(place.run_dir)
     assert place.child.find() == identity
     (place.out_dir / "go").touch()
+    until(lambda: not alive(identity))
     outcome = place.adopt()
     assert outcome is not None
     assert outcome.status == "done"
+
+
+def test_a_child_whose_identity_nobody_wrote_down_is_adopted_alive(place: Place) -> None:
+    supervisor = place.start_supervisor("ready(); signal.pause()")
+    supervisor.kill()
+    supervisor.wait()
+    replace(place.child, identity=None).write(place.run_dir)
+    stop(place.run_dir, "enough", grace_s=0)
+    outcome = place.adopt()
+    assert outcome is not None
+    assert (outcome.status, outcome.reason) == ("stopped", "enough")
 
 
 def test_a_stranger_with_the_childs_pid_is_left_alone(place: Place) -> None:
