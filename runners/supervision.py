@@ -23,7 +23,6 @@ from storage.errors import RunFailed
 
 TICK_S = 0.2  # how often events, the log and the stop file are looked at; the child's end is noticed at once
 TICK_WITHOUT_PIDFD_S = 0.05  # Linux below 5.3: the end is only noticed at a tick
-CLOCK_TICK_S = 1.0  # how often `on_event` hears that the child still runs
 RETRY_EVENT_S = 1.0
 LEAVE_S = 0.2  # what the child started may go by itself this long after it
 HANGS_S = 10.0  # after SIGKILL: longer than that only a process that hangs in the kernel
@@ -92,7 +91,6 @@ class Supervision:
         self.stop_seen = 0
         self.event_error: Exception | None = None
         self.events_at = 0.0
-        self.next_clock_tick = 0.0
 
     def to_the_end(self) -> Outcome:
         fd = watch(self.identity)
@@ -215,10 +213,6 @@ class Supervision:
         except Exception as err:
             self.event_error = err
             self.events_at = now + RETRY_EVENT_S
-            return
-        if now >= self.next_clock_tick:
-            self.next_clock_tick = now + CLOCK_TICK_S
-            self._tell({"event": "tick", "at": time.time()})
 
     def _tell(self, event: Event) -> None:
         try:
