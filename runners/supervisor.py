@@ -46,9 +46,9 @@ def supervise(
     """Run `command` as the child of the run in `run_dir`, until it and everything it started have ended.
 
     Its output goes to RUN_DIR/log, behind what an earlier attempt wrote. `on_event` gets each line of events.jsonl as a
-    dict, and from here `{"event": "stopping", "at", "reason"}` when the child is asked to stop. When it raises, the run goes on and the event comes again; an error that stays is raised
-    after the run has ended. With `sample` the machine is sampled (see `runners.sampling`), of its GPUs those in
-    `gpu_indices` (as NVML counts them; None: all).
+    dict, and from here `{"event": "stopping", "at", "reason"}` when the child is asked to stop. When it raises, the run
+    goes on and the event comes again; an error that stays is raised after the run has ended. With `sample` the machine
+    is sampled (see `runners.sampling`), of its GPUs those in `gpu_indices` (as NVML counts them; None: all).
 
     Ctrl-C and SIGTERM to this process stop the child (twice: at once) and show in the outcome; nothing is raised,
     unless they come too late to stop it.
