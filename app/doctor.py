@@ -108,7 +108,8 @@ def _shed(scope: Scope) -> Iterator[Check]:
     else:
         yield Check("database", "bad", f"damaged: {faults[0]}", f"put {shed.db} back from a backup")
     yield Check("file system", "ok", f"{file_system(shed.root) or 'unknown'}: {_kept_by(shed.tmp)}")
-    yield _disk(shed.root)
+    usage = shutil.disk_usage(shed.root)
+    yield disk_check(usage.free, usage.total)
 
 
 def _writable(root: Path, tmp: Path) -> Check:
@@ -143,12 +144,12 @@ def _kept_by(tmp: Path) -> str:
     return "hard links, no reflinks"
 
 
-def _disk(root: Path) -> Check:
-    usage = shutil.disk_usage(root)
-    told = f"{figures.size(usage.free)} free of {figures.size(usage.total)}"
-    if usage.free < 1_000_000_000:
+def disk_check(free: int, total: int) -> Check:
+    """Whether there is room for checkpoints and dataset versions."""
+    told = f"{figures.size(free)} free of {figures.size(total)}"
+    if free < 1_000_000_000:
         return Check("disk", "bad", told, "`trainshed gc` frees what nothing refers to; then make room")
-    if usage.free < 10_000_000_000:
+    if free < 10_000_000_000:
         return Check("disk", "warn", told, "checkpoints and dataset versions want more; `trainshed gc` frees some")
     return Check("disk", "ok", told)
 

@@ -1,6 +1,6 @@
 """What the rows of the shed refer to: everything else in its directories is garbage.
 
-References are found by what they look like, not by the columns they stand in: a column that is added later is never
+References are found by what they look like, not by where they stand: a column or table that is added later is never
 forgotten here, and a text that only looks like a digest keeps one object too many at worst.
 """
 
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 
-from sqlalchemy import JSON, String
-from sqlmodel import SQLModel, col, select
+from sqlmodel import col, select
 
 from storage.shed import Shed
 from storage.tables import Audit, DatasetVersion, Run, Stage
@@ -23,15 +22,14 @@ def digests(shed: Shed) -> set[str]:
     found: set[str] = set()
     with shed.reading() as session:
         connection = session.connection()
-        for table in SQLModel.metadata.sorted_tables:
-            texts = [f'"{column.name}"' for column in table.columns if isinstance(column.type, (String, JSON))]
-            if table.name == Audit.__tablename__ or not texts:
+        tables = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all()
+        for table in tables:
+            if table == Audit.__tablename__:
                 continue
-            rows = connection.exec_driver_sql(f'SELECT {", ".join(texts)} FROM "{table.name}"').yield_per(PIECE)
-            for row in rows:
-                for text in row:
-                    if text:
-                        found.update(DIGEST.findall(text))
+            for row in connection.exec_driver_sql(f'SELECT * FROM "{table}"').yield_per(PIECE):
+                for value in row:
+                    if isinstance(value, str):
+                        found.update(DIGEST.findall(value))
     return found
 
 

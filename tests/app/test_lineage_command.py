@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from storage.shed import Shed
+from storage.write import models as write_models
+from storage.write import runs as write_runs
+from tests.app.conftest import Call
+from tests.scenes import dataset_version_of, model_version_of, run_of
+
+
+@pytest.fixture
+def story(shed: Shed) -> Shed:
+    """Twelve files, two runs, of which the second took over a stage, and a model in production."""
+    data = dataset_version_of(shed, "flights", {f"data/{i:02d}.csv": b"%d" % i for i in range(12)})
+    run = run_of(
+        shed,
+        dataset_version_id=data.id,
+        commit="abcdef" * 6,
+        dirty=True,
+        params={"lr": 0.1},
+        snapshot={"files": {"pipeline.py": "f00d" * 16}},
+    )
+    write_runs.set_stage(shed, run.id or 0, "train", status="done", key="t", started_at=1.0, ended_at=31.0)
+    version = model_version_of(shed, run, auroc=0.7)
+    write_models.promote(shed, version.id or 0)
+    second = run_of(shed, dataset_version_id=data.id)
+    write_runs.set_stage(shed, second.id or 0, "prepare", status="cached", key="p", cached_from=run.id)
+    write_runs.add_artifact(shed, run.id or 0, "plot.png", "beef" * 16, 10)
+    return shed
+
+
+def kinds(node: dict[str, Any]) -> list[str]:
+    return [node["kind"], *(kind for child in node["children"] for kind in kinds(child))]
+
+
+def test_a_model_walks_back_to_its_files(call: Call, story: Shed) -> None:
+    told = call("lineage", "flight-delay@production").out
+    for part in (
+        "flight-delay v1", "production", "gate passed", "held    min:", "run 1", "abcdefabcdef with changes", "lr 0.1",
+        "train  done · 30.0 s", "flights v1", "12 files", "data/00.csv", "and 2 more files", "promote to production",
+    ):  # fmt: skip
+        assert part in told, part
+    assert "data/11.csv" not in told
+    assert told.index("gate passed") < told.index("run 1") < told.index("flights v1") < told.index("data/00.csv")
+
+
+@pytest.mark.parametrize("reference", ["1", "r1", "run 1", "#1", "run/1"])
+def test_a_run_is_named_in_any_usual_way(call: Call, story: Shed, reference: str) -> None:
+    line = call("lineage", reference, "--json").lines[0]
+    assert line["back"]["id"] == "1"
+    assert [node["title"] for node in line["onward"]] == [
+        "flight-delay v1", "plot.png", "run 2 took over its prepare",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("reference", ["flight-delay", "flight-delay@1", "flight-delay v1", "model:flight-delay@v1"])
+def test_a_model_is_named_in_any_usual_way(call: Call, story: Shed, reference: str) -> None:
+    assert call("lineage", *reference.split(" "), "--json").lines[0]["back"]["id"] == "flight-delay@v1"
+
+
+def test_a_dataset_leads_on_to_runs_and_models(call: Call, story: Shed) -> None:
+    line = call("lineage", "flights@v1", "--json").lines[0]
+    assert [node["id"] for node in line["onward"]] == ["flight-delay@v1", "2", "1"]
+    assert kinds(line["back"]) == ["dataset version", *["file"] * 10, "more"]
+
+
+def test_a_name_that_two_things_have_is_the_model_unless_it_is_said(call: Call, story: Shed) -> None:
+    dataset_version_of(story, "flight-delay", {"x.csv": b"x"})
+    both = call("lineage", "flight-delay")
+    assert "flight-delay v1  production" in both.out and "dataset:flight-delay" in both.err
+    assert call("lineage", "dataset:flight-delay@v1", "--json").lines[0]["back"]["kind"] == "dataset version"
+
+
+def test_the_start_of_any_digest_leads_to_what_it_belongs_to(call: Call, story: Shed) -> None:
+    shown = call("models", "show", "flight-delay", "--json").lines
+    digest = next(line["digest"] for line in shown if "digest" in line)
+    model = call("lineage", digest[:10], "--json").lines[0]
+    assert model["back"]["facts"]["is"] == ["a packaged model"] or digest[:10].isdigit()
+    for prefix, what, owner in (
+        ("beefbeef", "an artifact", "run"),
+        ("f00df00d", "the code file pipeline.py", "run"),
+        ("cccccccc", "a run's code", "run"),
+    ):
+        found = call("lineage", prefix, "--json").lines[0]["back"]
+        assert found["facts"]["is"] == [what]
+        assert found["children"][0]["kind"] == owner
+    file = call("lineage", "flights@v1", "--json").lines[0]["back"]["children"][0]
+    walked = call("lineage", file["id"], "--json").lines[0]["back"]
+    assert "the file data/00.csv" in walked["facts"]["is"]
+
+
+@pytest.mark.parametrize(
+    "reference", ["nothing", "flights@latest", "flights@v9", "99", "abcdef0123", "x@y", "\x1b[31m"]
+)
+def test_what_is_not_there_is_told(call: Call, story: Shed, reference: str) -> None:
+    told = call("lineage", reference)
+    assert told.code == 2 and told.err.startswith("error: ") and "\x1b" not in told.err
+
+
+def test_a_lost_manifest_is_told_in_its_place(call: Call, story: Shed) -> None:
+    from storage.read import datasets
+
+    story.objects.remove(datasets.version(story, "flights").manifest)
+    told = call("lineage", "1")
+    assert told.code == 0 and "cannot be read" in told.out
