@@ -12,6 +12,8 @@ import inspect
 import io
 import logging
 import os
+import re
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from .predictions import rowwise
 
 OPSET = 18
 CHECKED_ROWS = 64
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 RELATIVE, ABSOLUTE = 1e-3, 1e-4
 
 
@@ -214,19 +217,32 @@ def _refuse_chance(numpy: Any, again: Any, before: Any) -> None:
 def _first_line(error: Exception) -> str:
     if isinstance(error, MissingPackage):
         return str(error)
-    line = next((line for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {line[:300]}"
+    cause: BaseException = error
+    while cause.__cause__ is not None:  # exporters wrap what went wrong in pages of advice
+        cause = cause.__cause__
+    line = next((line for line in ESCAPES.sub("", str(cause)).splitlines() if line.strip()), "")
+    return f"{type(cause).__name__}: {line[:300]}"
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Exporters tell pages about themselves; what matters comes back as an exception."""
     level = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
     silence = io.StringIO()
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
+    with contextlib.ExitStack() as after:
+        after.callback(logging.disable, level)
+        logging.disable(logging.CRITICAL)
+        for number in (1, 2):  # torch's C++ prints past Python
+            sys.stdout.flush()
+            sys.stderr.flush()
+            before = os.dup(number)
+            after.callback(os.close, before)
+            after.callback(os.dup2, before, number)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, number)
+            os.close(nowhere)
+        after.enter_context(warnings.catch_warnings())
+        after.enter_context(contextlib.redirect_stdout(silence))
+        after.enter_context(contextlib.redirect_stderr(silence))
+        warnings.simplefilter("ignore")
+        yield

@@ -154,7 +154,7 @@ class Run:
                 raise ValueError('bytes need a name: run.save(content, name="plots/roc.png")')
         elif name is None:
             name = os.path.basename(os.fspath(content))
-        relative = checked_relative_path(name, "an artifact")
+        relative = checked_relative_path(name, "run's artifact")
         target = self.dir / "artifacts" / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(str(target)) as file:
