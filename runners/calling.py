@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from runners import supervisor
-from runners.childfile import Child
 from runners.listening import Listener
 from runners.outcome import Outcome
 from runners.pipeline import Context
-from runners.processes import alive
 from storage.errors import RunFailed
 
 CHILD = Path(__file__).parent / "child.py"
@@ -36,7 +34,7 @@ def call(
     timeout = context.spec.train.timeout_minutes
     limits = {"timeout_s": timeout * 60 if timeout else None, "gpu_indices": range(context.spec.train.gpus)}
     with Listener(context, directory) as listener:
-        outcome = _taken_over(directory, out, listener, limits)
+        outcome = supervisor.adopt(directory, out, on_event=listener.hear, **limits)  # type: ignore[arg-type]
         if outcome is None:
             command = _command(context, _write_job(context, call_name, entry, directory, out, job), call_name)
             outcome = supervisor.supervise(
@@ -54,17 +52,6 @@ def call(
     if outcome.status != "done" or outcome.result is None:
         raise _failure(outcome, directory)
     return outcome.result
-
-
-def _taken_over(directory: Path, out: Path, listener: Listener, limits: dict[str, Any]) -> Outcome | None:
-    """What became of a child that an earlier supervisor started; None when a new one has to start."""
-    child = Child.read(directory)
-    identity = child.find() if child else None
-    if identity is None:
-        return None
-    lives = alive(identity)
-    outcome = supervisor.adopt(directory, out, on_event=listener.hear, **limits)
-    return outcome if outcome and (lives or outcome.status == "done") else None
 
 
 def _write_job(

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import duckdb
-from storage.manifests import Manifest
 
 from storage.columns import column_type
 from storage.errors import nearest
+from storage.manifests import Manifest
 from storage.project import ColumnCheck, ProjectSpec, Scalar
 
 SAMPLE_ROWS = 5

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from blake3 import blake3
-from storage.manifests import Manifest
 
 from storage.errors import TrainshedError
 from storage.hashing import hash_file
+from storage.manifests import Manifest
 from storage.project import ProjectSpec
 from storage.read import runs as read_runs
 from storage.shed import Shed

@@ -21,6 +21,12 @@ NOT_CODE = re.compile(
     r"|gz|bz2|xz|zst|zip|tar|tgz|7z|whl|md|log|py[co])",
     re.IGNORECASE | re.DOTALL,
 )
+# What no commit holds is code only by its name: a file that training leaves there must not look like a change.
+SOURCE = re.compile(
+    r".*\.(?:py|pyi|pyx|sh|bash|sql|toml|ya?ml|json|cfg|ini|txt|proto|ipynb|j2|jinja2?"
+    r"|c|cc|cpp|cxx|h|hh|hpp|cu|cuh|rs|jl|r|lua)|.*/Makefile|Makefile",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 @dataclass
@@ -40,8 +46,8 @@ class Listing:
 def list_project(directory: Path, dataset_globs: Iterable[str]) -> Listing:
     """List what may be code below `directory`, without files of the dataset, of models, of environments and of sheds.
 
-    In a git work tree these are the tracked files and the untracked ones that no rule ignores, also those of submodules
-    and nested repositories; and ignored Python modules beside such files, which the code may well import
+    In a git work tree these are the tracked files and the untracked sources that no rule ignores, also those of
+    submodules and nested repositories; and ignored Python modules beside such files, which the code may well import
     (`_version.py`, generated protocols). Names that start with a dot are left out.
     """
     notes: list[str] = []
@@ -99,6 +105,10 @@ def _may_be_code(path: str, foreign: set[str]) -> bool:
     )
 
 
+def _looks_like_source(path: str) -> bool:
+    return SOURCE.fullmatch(path) is not None or not FOREIGN_SIGNS.isdisjoint(path.split("/"))
+
+
 def _foreign_directories(paths: Iterable[str]) -> set[str]:
     found = set()
     for path in paths:
@@ -122,7 +132,7 @@ def _expanded(
     if tree is None:
         yield from _walked(directory, prefix, notes, entered)
         return
-    own = [*tree.tracked, *tree.untracked]
+    own = [*tree.tracked, *(path for path in tree.untracked if _looks_like_source(path) or path.endswith("/"))]
     modules = {os.path.dirname(path) for path in own if path.endswith(".py")}  # noqa: PTH120
     own += [path for path in tree.ignored if path.endswith(".py") and os.path.dirname(path) in modules]  # noqa: PTH120
     for path in own:
@@ -160,5 +170,5 @@ def _walked(directory: Path, prefix: str, notes: list[str], entered: set[Path]) 
             yield from _entered(Path(entry.path), f"{prefix}{entry.name}/", notes, entered)
         elif entry.is_dir():
             yield from _walked(Path(entry.path), f"{prefix}{entry.name}/", notes, entered)
-        else:
+        elif _looks_like_source(entry.name):
             yield prefix + entry.name

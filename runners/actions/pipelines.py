@@ -135,6 +135,8 @@ def _launch(
             "resumed": resumed,
         }
     )
+    for odd in [*frozen.notes, *(f"left out of the frozen code: {each}" for each in frozen.skipped)]:
+        tell({"event": "note", "text": odd})
     for finding in frozen.secrets_found:
         tell({"event": "warning", "text": f"{finding}: looks like a secret; the kept diff has it blacked out"})
     return Context(

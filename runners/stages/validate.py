@@ -12,6 +12,7 @@ from runners import calling, checks
 from runners.checks import CheckResult
 from runners.opening import open_tables
 from runners.pipeline import Context
+from storage.columns import literal
 from storage.errors import DataInvalid
 
 NAME = "validate"
@@ -56,7 +57,7 @@ def _table_results(context: Context, out: Path) -> list[CheckResult]:
     if results:
         return results  # the files do not fit together, so questions to them would answer something else
     try:
-        con = open_tables(context.shed, context.manifest, context.spec.dataset.query)
+        con = open_tables(context.shed, context.manifest, context.spec.dataset.query, writes_to=out)
     except duckdb.Error as err:
         text = str(err).splitlines()[0]
         return [CheckResult("the dataset's query", "stop", False, 1, text)]
@@ -76,10 +77,8 @@ def _table_results(context: Context, out: Path) -> list[CheckResult]:
 def _own_results(context: Context, con: duckdb.DuckDBPyConnection, out: Path) -> list[CheckResult]:
     """What the project's own function found, run in the child: it is the user's code."""
     module, on_fail = context.spec.checks.module or "", context.spec.checks.module_on_fail
-    directory = context.run_dir / "checks"
-    directory.mkdir(parents=True, exist_ok=True)
-    rows = directory / "data.parquet"
-    con.execute(f"copy (select * from data) to '{_escaped(rows)}' (format parquet)")
+    directory, rows = context.run_dir / "checks", out / "data.parquet"
+    con.execute(f"copy (select * from data) to {literal(str(rows))} (format parquet)")
     try:
         result = calling.call(
             context, "checks", module, directory=directory, out=directory / "out", data_file=str(rows)
@@ -117,7 +116,3 @@ def _stopped(context: Context, stopping: list[CheckResult], facts: dict[str, Any
     )
     error.facts = facts
     return error
-
-
-def _escaped(path: Path) -> str:
-    return str(path).replace("'", "''")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from pathlib import Path
 
 import numpy as np
-import psutil
 
+from runners.childfile import Child
+from runners.processes import Identity, alive
 from storage import metrics
 from storage.read import models as read_models
 from storage.read import runs as read_runs
@@ -42,6 +42,15 @@ def train(run):
 """
 
 
+def child_of(workstation: Workstation) -> Identity:
+    """The process that runs the user's code for run 1."""
+    child = Child.read(workstation.shed.run_dir(1))
+    assert child is not None
+    identity = child.find()
+    assert identity is not None
+    return identity
+
+
 def slow(tiny: Path) -> Path:
     (tiny / "pipeline.py").write_text(SLOW)
     return tiny
@@ -51,8 +60,8 @@ def test_a_killed_child_goes_on_from_its_checkpoint_without_gap_or_double(workst
     project = slow(tiny)
     process = workstation.start("--batch", "-p", project, "--json")
     until((project / "reached").exists)
-    child = json.loads((workstation.shed.run_dir(1) / "child.json").read_text())["identity"]["pid"]
-    os.kill(child, signal.SIGKILL)
+    child = child_of(workstation)
+    os.kill(child.pid, signal.SIGKILL)
     ended = workstation.ended(process)
     assert ended.code == 1
     assert "SIGKILL" in ended.finished["reason"]
@@ -73,16 +82,16 @@ def test_a_killed_supervisor_costs_nothing(workstation: Workstation, tiny: Path)
     project = slow(tiny)
     process = workstation.start("--batch", "-p", project, "--json")
     until((project / "reached").exists)
-    child = json.loads((workstation.shed.run_dir(1) / "child.json").read_text())["identity"]["pid"]
+    child = child_of(workstation)
     process.kill()
     process.communicate()
-    assert psutil.pid_exists(child)
+    assert alive(child)
     again = workstation.start("--batch", "-p", project, "--json")
     until(lambda: read_runs.run(workstation.shed, 1).attempt == 2)
     (workstation.shed.run_dir(1) / "stop").write_text("{}")
     ended = workstation.ended(again)
     assert ended.finished["run"] == 1
-    assert not psutil.pid_exists(child)
+    assert not alive(child)
     series = metrics.read(workstation.shed.run_dir(1) / "metrics", "train/loss")
     assert len(np.unique(series.step)) == len(series.step)
 
@@ -91,12 +100,12 @@ def test_ctrl_c_ends_everything_it_started(workstation: Workstation, tiny: Path)
     project = slow(tiny)
     process = workstation.start("--batch", "-p", project, "--json")
     until((project / "reached").exists)
-    child = json.loads((workstation.shed.run_dir(1) / "child.json").read_text())["identity"]["pid"]
+    child = child_of(workstation)
     process.send_signal(signal.SIGINT)
     ended = workstation.ended(process)
     assert ended.code == 130
     assert ended.finished["exit_code"] == 130
-    assert not psutil.pid_exists(child)
+    assert not alive(child)
     assert read_runs.run(workstation.shed, 1).status == "stopped"
 
 
@@ -142,7 +151,7 @@ def test_a_typo_in_the_project_file_is_placed(workstation: Workstation, tiny: Pa
     (tiny / "trainshed.toml").write_text(toml.replace("numeric", "numric"))
     ended = workstation.batch(tiny)
     assert ended.code == 2
-    assert "trainshed.toml:13" in ended.told
+    assert "trainshed.toml:14" in ended.told
     assert 'did you mean "numeric"?' in ended.told
     assert ended.finished["exit_code"] == 2
 

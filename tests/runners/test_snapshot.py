@@ -104,7 +104,7 @@ def test_a_file_larger_than_code_is_told(project: Path) -> None:
 
 
 def test_odd_files_are_told_and_never_waited_for(project: Path) -> None:
-    os.mkfifo(project / "pipe")
+    os.mkfifo(project / "pipe.py")
     (project / "nowhere.py").symlink_to("gone.py")
     (project / "new\nline.py").touch()
     frozen = freeze(project)
@@ -112,7 +112,7 @@ def test_odd_files_are_told_and_never_waited_for(project: Path) -> None:
     assert sorted(frozen.skipped) == [
         "'new\\nline.py': its name is no plain text",
         "nowhere.py: a link that leads nowhere",
-        "pipe: no regular file",
+        "pipe.py: no regular file",
     ]
 
 
