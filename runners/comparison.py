@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from runners import bootstrap, scores, slices
+from runners.heldout import Floats, HeldOut
 from runners.pipeline import Context
 from runners.rules import ChecksOutcome, Evidence, NonFinite
 from runners.signature import Signature
 from runners.slices import SliceRow
-from runners.testset import Floats, TestRows
 from storage import metrics
 from storage.errors import RunFailed, TrainshedError
 from storage.project import Task
@@ -38,7 +38,7 @@ def evidence(context: Context, production: ModelVersion | None) -> Evidence:
     if context.spec.features is None:
         return plain
     evaluated = context.facts("evaluate")
-    task, metric, rows = context.spec.features.task, gate_metric(context), TestRows(context.directory("prepare"))
+    task, metric, rows = context.spec.features.task, gate_metric(context), HeldOut(context.directory("prepare"))
     candidate = np.load(context.directory("evaluate") / "prediction.npy")
     classes = context.facts("prepare")["classes"]
     theirs = _production_prediction(context, production, rows, classes)
@@ -62,7 +62,7 @@ def changed_answers(task: Task, candidate: Floats, production: Floats) -> int:
 
 
 def _production_prediction(
-    context: Context, production: ModelVersion | None, rows: TestRows, classes: list[str]
+    context: Context, production: ModelVersion | None, rows: HeldOut, classes: list[str]
 ) -> Floats | None:
     if production is None:
         return None
@@ -93,7 +93,7 @@ def _in_order(prediction: Floats, theirs: list[str], ours: list[str]) -> Floats:
 
 
 def _difference(
-    task: Task, metric: str, rows: TestRows, candidate: Floats, production: Floats | None
+    task: Task, metric: str, rows: HeldOut, candidate: Floats, production: Floats | None
 ) -> bootstrap.Difference | None:
     if production is None or metric not in scores.METRICS:
         return None
@@ -104,7 +104,7 @@ def _difference(
 
 
 def _slices(
-    context: Context, task: Task, metric: str, rows: TestRows, candidate: Floats, production: Floats | None
+    context: Context, task: Task, metric: str, rows: HeldOut, candidate: Floats, production: Floats | None
 ) -> list[SliceRow]:
     if metric not in scores.METRICS:
         return []

@@ -13,9 +13,9 @@ import onnx
 
 from runners import calibration, packaging, scores, slices, trained
 from runners.comparison import gate_metric
+from runners.heldout import Floats, HeldOut
 from runners.pipeline import Context
 from runners.signature import Signature
-from runners.testset import Floats, TestRows
 
 NAME = "evaluate"
 VERSION = 1
@@ -41,7 +41,7 @@ def inputs(context: Context) -> dict[str, Any]:
 def work(context: Context, out: Path) -> dict[str, Any]:
     prepared = context.facts("prepare")
     task, classes = prepared["task"], prepared["classes"]
-    rows = TestRows(context.directory("prepare"))
+    rows = HeldOut(context.directory("prepare"))
     prediction = _prediction(context, rows)
     target = rows.target
     values, undefined = scores.score(task, target, prediction, classes)
@@ -70,7 +70,7 @@ def summary(facts: dict[str, Any]) -> str:
     return " · ".join([*shown, f"{facts['rows']:,} test rows"])
 
 
-def _prediction(context: Context, rows: TestRows) -> Floats:
+def _prediction(context: Context, rows: HeldOut) -> Floats:
     """What the trained module itself said in the child; an ONNX that nobody ran there is run here."""
     prepared = context.facts("prepare")
     task, classes = prepared["task"], prepared["classes"]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from runners import packaging
+from runners.heldout import HeldOut
 from runners.pipeline import Context
-from runners.testset import TestRows
 
 NAME = "package"
 VERSION = 1
@@ -31,7 +31,7 @@ def inputs(context: Context) -> dict[str, Any]:
 
 
 def work(context: Context, out: Path) -> dict[str, Any]:
-    prepared, rows = context.facts("prepare"), TestRows(context.directory("prepare"))
+    prepared, rows = context.facts("prepare"), HeldOut(context.directory("prepare"))
     trained = context.directory("train")
     reference = trained / "reference" / "test.npy"
     facts = packaging.package_model(

@@ -20,7 +20,7 @@ Floats = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class TestRows:
+class HeldOut:
     """What prepare left in the directory `prepared`: for tables raw rows as Parquet, for files the decoded tensors."""
 
     prepared: Path
