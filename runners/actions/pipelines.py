@@ -65,6 +65,7 @@ def run_pipeline(
             todo=nearest(until, STAGE_NAMES),
         )
     spec = load_project(project_dir, overrides=params)
+    gate.check_rules(project_dir, spec)
     python = environment.interpreter(project_dir, spec.project.python)
     context = _launch(shed, project_dir, spec, python, until, name, tags, on_event)
     return _carry_out(context, until)
@@ -187,7 +188,7 @@ def _carry_out(context: Context, until: str | None) -> Finished:
     except DataInvalid as err:
         return _finish(context, "invalid", err.exit_code, err.message, err)
     except TrainshedError as err:
-        return _finish(context, "failed", 1, err.message, err)
+        return _finish(context, "failed", err.exit_code, err.message, err)
     except KeyboardInterrupt:
         return _finish(context, "stopped", INTERRUPTED, "interrupted from the keyboard")
     except BaseException as err:

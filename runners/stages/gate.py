@@ -3,19 +3,53 @@
 from __future__ import annotations
 
 import json
+import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from runners import comparison, rules
 from runners.comparison import gate_metric
 from runners.pipeline import Context
+from runners.scores import METRICS, metrics_of
 from storage.errors import GateRefused
+from storage.project import ProjectSpec
 from storage.read import models as read_models
 from storage.tables import ModelVersion
 from storage.write import models as write_models
 
 NAME = "gate"
 VERSION = 1
+
+
+def check_rules(project_dir: Path, spec: ProjectSpec) -> None:
+    """Find a rule that can never be judged before anything is trained.
+
+    A project's own `evaluate` may add metrics under any name, so then only a near miss of a usual one is a typo.
+
+    Raises:
+        UsageError: with the nearest metric.
+    """
+    if spec.features is None:
+        return
+    task, metric = spec.features.task, spec.gate.metric
+    own = metric is not None and metric not in METRICS and _evaluates(project_dir, spec.train.entry)
+    typo = metric is not None and bool(get_close_matches(metric, metrics_of(task), n=1, cutoff=0.85))
+    rules.check_gate(spec.gate, task, own=[metric] if own and not typo and metric else [])
+
+
+def _evaluates(project_dir: Path, entry: str | None) -> bool:
+    """Whether the module of `entry` defines `evaluate`; by its text: the user's code does not run here."""
+    if entry is None:
+        return False
+    path = project_dir.joinpath(*entry.partition(":")[0].split("."))
+    for source in (path.with_suffix(".py"), path / "__init__.py"):
+        if source.is_file():
+            return (
+                re.search(r"^(def evaluate\b|from .* import .*\bevaluate\b)", source.read_text("utf-8"), re.M)
+                is not None
+            )
+    return True
 
 
 def skipped(context: Context) -> str:

@@ -195,3 +195,14 @@ def test_an_interpreter_that_is_not_there_is_told(workstation: Workstation, tiny
     ended = workstation.batch(tiny)
     assert ended.code == 2, ended.told
     assert ".venv/bin/python" in ended.told
+
+
+def test_a_gate_metric_that_is_misspelt_is_told_before_anything_is_trained(
+    workstation: Workstation, tiny: Path
+) -> None:
+    toml = (tiny / "trainshed.toml").read_text()
+    (tiny / "trainshed.toml").write_text(toml.replace('metric = "auroc"', 'metric = "aurock"'))
+    ended = workstation.batch(tiny)
+    assert ended.code == 2, ended.told
+    assert 'did you mean "auroc"?' in ended.told
+    assert ended.stages == {}
