@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from storage.shed import Shed
 
+FILE_NAME = "trainshed.toml"  # as storage.project has it, whose import would be the longest part of a short list
+
 
 @dataclass
 class Scope:
@@ -39,9 +41,9 @@ class Scope:
         Raises:
             UsageError: when there is none.
         """
-        from storage.project import FILE_NAME, find_project
-
         if self.project is None:
+            from storage.project import find_project
+
             return find_project(Path.cwd())
         folder = Path(self.project).expanduser().absolute()
         if not (folder / FILE_NAME).is_file():
@@ -59,14 +61,11 @@ class Scope:
         Raises:
             UsageError: when -p names something that is no project.
         """
-        try:
-            folder = self.project_dir()
-        except UsageError:
-            if self.project is not None:
-                raise
+        folder = self.project_dir() if self.project is not None else _here_or_above()
+        if folder is None:
             return {}
         try:
-            found = tomllib.loads((folder / "trainshed.toml").read_text(encoding="utf-8")).get(section)
+            found = tomllib.loads((folder / FILE_NAME).read_text(encoding="utf-8")).get(section)
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
@@ -82,6 +81,11 @@ class Scope:
     def close(self) -> None:
         if self._shed is not None:
             self._shed.close()
+
+
+def _here_or_above() -> Path | None:
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / FILE_NAME).is_file()), None)
 
 
 def scope_of(context: typer.Context) -> Scope:

@@ -75,5 +75,5 @@ def _fact(name: str, value: Any) -> str:
     if name in ("digest", "content"):
         return str(value)[:12]
     if name in ("files", "rows"):
-        return f"{value:,} {name}"
+        return f"{value:,} {name if value != 1 else name[:-1]}"
     return str(value) if name in ("status", "is", "created", "started", "at") else f"{name} {value}"

@@ -58,7 +58,7 @@ def _head(found: RunDetails) -> list[tuple[str, Any]]:
     code = f"{run.commit[:12]}{' with changes' if run.dirty else ''}" if run.commit else f"{run.code[:12]} (no commit)"
     return [
         ("status", run_status(run)),
-        ("reason", Styled(run.reason, "red" if run.status in ("failed", "invalid", "refused") else "")),
+        ("outcome", Styled(run.reason, "red" if run.status in ("failed", "invalid", "refused") else "")),
         ("project", f"{run.project}  {run.project_dir}"),
         ("dataset", found.dataset),
         ("model", ", ".join(found.models)),

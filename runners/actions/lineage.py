@@ -125,7 +125,7 @@ def version_node(shed: Shed, version: ModelVersion) -> Node:
         f"{model.name}@v{version.number}",
         {
             "status": version.status,
-            "aliases": aliases,
+            "aliases": [alias for alias in aliases if alias != version.status],
             "created": _when(version.created_at),
             "by": version.created_by,
             "digest": version.digest,

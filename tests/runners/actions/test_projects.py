@@ -20,7 +20,7 @@ def csv(path: Path, header: str, rows: list[str]) -> None:
 
 def people(folder: Path, count: int = 200, name: str = "people.csv") -> None:
     rows = [
-        f"{i},p{i},{'AB'[i % 2]},{i % 50 if i % 7 else ''},2024-01-{i % 28 + 1:02d},{i % 3},x,{'yes' if i % 4 else 'no'}"
+        f"{i},p{i},{'AB'[i % 2]},{i % 50 if i % 7 else ''},2024-01-{i % 28 + 1:02d},{i % 3},x,{i % 4 > 0}"
         for i in range(count)
     ]
     csv(folder / name, "id,name,group,age,day,visits,constant,left", rows)
