@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,11 +11,14 @@ from app import figures
 from app.scope import Scope, scope_of
 from storage.errors import UsageError
 
+if TYPE_CHECKING:
+    from runners.adding import Kind
+
 app = typer.Typer(help="Datasets and their versions.", rich_markup_mode=None, no_args_is_help=True)
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The dataset's name.")]
 Reference = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Such as flights@v2; default: the newest.")]
 OwnReference = Annotated[
-    str | None,
-    typer.Argument(metavar="[NAME[@VERSION]]", help="Such as flights@v2; default: the project's, the newest."),
+    str | None, typer.Argument(metavar="[NAME[@VERSION]]", help="Such as flights@v2; default: the project's, newest.")
 ]
 SHOWN_ROWS = 100
 
@@ -46,10 +49,9 @@ def add(
 
     scope = scope_of(context)
     out = scope.out
-    own = _own_dataset(scope)
-    if not globs and not table and (name is None or name == own.get("name")):
+    if not globs and not table and name in (None, scope.project_table("dataset").get("name")):
         if kind is not None:
-            raise UsageError("--kind needs files", todo=f"{PROJECT_FILE} says it for the project's dataset")
+            raise UsageError("--kind needs files", todo="trainshed.toml tells the kind of the project's dataset")
         folder = scope.project_dir()
         spec = load_project(folder)
         with Working(out) as working:
@@ -60,8 +62,8 @@ def add(
         with Working(out) as working:
             added = verbs.add(
                 scope.shed(),
-                _named(name),
-                _tables(name, globs or [], table or []),
+                _given_name(name),
+                _tables(_given_name(name), globs or [], table or []),
                 Path.cwd(),
                 kind=_kind(kind),
                 by_reference=reference,
@@ -69,3 +71,158 @@ def add(
                 progress=working,
             )
     show_added(out, added, note=note)
+
+
+@app.command("list")
+def list_datasets(context: typer.Context) -> None:
+    """List datasets with their newest version."""
+    from app.views.data import show_datasets
+    from storage.read import datasets as read_datasets
+
+    scope = scope_of(context)
+    show_datasets(scope.out, read_datasets.every(scope.shed()))
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    reference: OwnReference = None,
+    files: Annotated[bool, typer.Option("--files", help="List every file.")] = False,
+) -> None:
+    """Show one version: tables and columns, files, classes, how it is kept, who made it."""
+    from app.views.data import show_details
+    from runners.actions.dataset_views import details
+
+    scope = scope_of(context)
+    show_details(scope.out, details(scope.shed(), _reference(scope, reference)), files=files)
+
+
+@app.command()
+def versions(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Default: the project's dataset.")] = None,
+) -> None:
+    """List the versions of a dataset, the newest first."""
+    from app.views.data import show_versions
+    from storage.read import datasets as read_datasets
+
+    scope = scope_of(context)
+    name = _reference(scope, name)
+    show_versions(scope.out, read_datasets.dataset(scope.shed(), name), read_datasets.versions(scope.shed(), name))
+
+
+@app.command()
+def query(
+    context: typer.Context,
+    reference: Reference,
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT over its tables and the view data.")],
+    limit: Annotated[
+        int | None, typer.Option(min=0, help=f"Rows at most; default: {SHOWN_ROWS}, with --csv and --json all.")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="As CSV with a header.")] = False,
+) -> None:
+    """Run read-only SQL over a version. In its project, `data` is what the project's own query gives."""
+    from app.views.rows import show_rows
+    from runners.actions import dataset_views as verbs
+
+    scope = scope_of(context)
+    if limit is None and not (csv or scope.out.json_lines):
+        limit = SHOWN_ROWS
+    found = verbs.query(scope.shed(), reference, sql, limit=limit, project_query=_project_query(scope, reference))
+    show_rows(scope.out, found, as_csv=csv)
+
+
+@app.command()
+def head(
+    context: typer.Context,
+    reference: OwnReference = None,
+    count: Annotated[int, typer.Option("-n", min=0, help="How many rows of each table, or files.")] = 10,
+    table: Annotated[str | None, typer.Option(help="Only this table.")] = None,
+) -> None:
+    """Show the first rows of each table; of a dataset of kind files, its first files."""
+    from app.views.rows import show_heads
+    from runners.actions import dataset_views as verbs
+
+    scope = scope_of(context)
+    show_heads(scope.out, verbs.head(scope.shed(), _reference(scope, reference), count, table=table))
+
+
+@app.command()
+def verify(context: typer.Context, reference: OwnReference = None) -> None:
+    """Read every file of a version again and compare its hash. Ends with 1 when one is damaged."""
+    from app.views.data import show_verified
+    from app.views.working import Working
+    from runners.actions import datasets as verbs
+
+    scope = scope_of(context)
+    with Working(scope.out) as working:
+        found = verbs.verify(scope.shed(), _reference(scope, reference), progress=working)
+    show_verified(scope.out, found)
+    if found.faults:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    reference: Reference,
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="Where to; made where it is not there.")],
+) -> None:
+    """Copy the files of a version, under their own names, into a new or empty directory."""
+    from app.views.working import Working
+    from runners.actions import datasets as verbs
+
+    scope = scope_of(context)
+    with Working(scope.out) as working:
+        done = verbs.export(scope.shed(), reference, Path(folder), progress=working)
+    name = f"{done.dataset} v{done.version}"
+    scope.out.finish(dataset=name, place=done.folder, files=done.files, bytes=done.bytes)
+    scope.out.say(f"{name}: {done.files:,} files, {figures.size(done.bytes)}  in {done.folder}")
+
+
+def _reference(scope: Scope, given: str | None) -> str:
+    """What was given, else the dataset of the project. Raises UsageError when there is neither."""
+    if given is not None:
+        return given
+    name = scope.project_table("dataset").get("name")
+    if not isinstance(name, str):
+        raise UsageError("no dataset given, and no project here", todo="`trainshed data list` shows the datasets")
+    return name
+
+
+def _project_query(scope: Scope, reference: str) -> str | None:
+    """The query of the project here, where the reference is to its dataset."""
+    own = scope.project_table("dataset")
+    query = own.get("query")
+    return query if own.get("name") == reference.partition("@")[0] and isinstance(query, str) else None
+
+
+def _given_name(name: str | None) -> str:
+    if name is None:
+        raise UsageError(
+            "no name given", expected="NAME and its files, such as `trainshed data add flights 'data/*.csv'`"
+        )
+    return name
+
+
+def _tables(name: str, globs: list[str], tables: list[str]) -> dict[str, list[str]]:
+    """Table → patterns; patterns without a table are those of the only one, `data`."""
+    if globs and tables:
+        raise UsageError("files and --table do not go together", todo="give every pattern to a --table")
+    if not globs and not tables:
+        raise UsageError(
+            f"no files given for {name}", expected=f"patterns, such as `trainshed data add {name} 'data/*.csv'`"
+        )
+    found: dict[str, list[str]] = {"data": globs} if globs else {}
+    for each in tables:
+        table, equals, pattern = each.partition("=")
+        if not equals or not pattern:
+            raise UsageError(f"--table {each}: no pattern", expected="NAME=GLOB, such as --table weather='data/w*.csv'")
+        found.setdefault(table.strip(), []).append(pattern)
+    return found
+
+
+def _kind(kind: str | None) -> Kind | None:
+    if kind in (None, "table", "files"):
+        return kind  # type: ignore[return-value]
+    raise UsageError(f"--kind {kind}: no such kind", expected="table or files")

@@ -49,7 +49,7 @@ def show_datasets(out: Output, found: list[tuple[Dataset, DatasetVersion | None]
     table.rows = lines
     out.finish(datasets=len(found))
     if found:
-        out.table(table, aligned=True)
+        out.table(table, aligned=not out.terminal)
     elif not out.json_lines:
         out.note("no datasets yet; `trainshed data add NAME 'data/*.csv'` makes one")
 
@@ -69,7 +69,7 @@ def show_versions(out: Output, dataset: Dataset, versions: list[DatasetVersion])
     table.rows = [
         [*_row(version), version.created_by, version.content[:12], _note(version)] for version in newest_first
     ]
-    out.table(table, aligned=True)
+    out.table(table, aligned=not out.terminal)
 
 
 def _note(version: DatasetVersion) -> str:
@@ -188,8 +188,7 @@ def tell_files(out: Output, entries: list[Entry]) -> None:
     """A line a file, for people."""
     with_rows = any(entry.rows is not None for entry in entries)
     rows = [
-        [e.path, *([e.rows] if with_rows else []), figures.size(e.size), e.blake3[:12], e.source or ""]
-        for e in entries
+        [e.path, *([e.rows] if with_rows else []), figures.size(e.size), e.blake3[:12], e.source or ""] for e in entries
     ]
     head = ["file", *(["rows"] if with_rows else []), "size", "blake3", "where"]
     align = "l" + "r" * (len(head) - 3) + "ll"

@@ -16,25 +16,43 @@ from app.output import Output, Styled, Table
 from runners.actions.dataset_views import Found
 
 WIDEST = 80  # characters of one cell; --csv and --json have all
-NARROWEST = 10  # characters that a column needs at least, or rows are shown as columns
+NARROWEST = 20  # characters that a longer column is left with at least, or rows are shown as columns
 
 
-def show_rows(out: Output, found: Found, *, as_csv: bool = False, title: str = "") -> None:
-    """All rows in their order."""
+def show_heads(out: Output, found: list[Found]) -> None:
+    """The first rows of each table."""
+    out.finish(dataset=f"{found[0].dataset} v{found[0].version}", rows=sum(len(each.rows) for each in found))
+    for place, each in enumerate(found):
+        if place and not out.json_lines:
+            out.say()
+        _show(out, each, each.source if len(found) > 1 else "")
+
+
+def show_rows(out: Output, found: Found, *, as_csv: bool = False) -> None:
+    """What a query gave."""
+    out.finish(dataset=f"{found.dataset} v{found.version}", rows=len(found.rows), more=found.more)
+    if found.note:
+        out.warn(found.note)
+    if as_csv and not out.json_lines:
+        _csv(out, [found.columns, *([csv_value(value) for value in row] for row in found.rows)])
+    else:
+        _show(out, found, "")
+    if found.more and not out.json_lines:
+        out.note(f"the first {len(found.rows):,} rows; --limit shows more")
+
+
+def _show(out: Output, found: Found, title: str) -> None:
     names = unique(found.columns)
     facts = {"table": found.source} if found.source else {}
     for row in found.rows:
         out.emit("row", facts, row={name: json_value(value) for name, value in zip(names, row, strict=True)})
     if out.json_lines:
         return
-    if as_csv:
-        _csv(out, [found.columns, *([csv_value(value) for value in row] for row in found.rows)])
-        return
     rows = [[cell(value) for value in row] for row in found.rows]
     if out.terminal and _too_wide(names, rows):
         _columnwise(out, names, rows, title)
     else:
-        out.table(Table(names, rows, title, _sides(found)), aligned=True)
+        out.table(Table(names, rows, title, _sides(found)), aligned=not out.terminal)  # on a terminal cut, not wrapped
 
 
 def _csv(out: Output, lines: Iterable[Sequence[Any]]) -> None:
@@ -68,7 +86,7 @@ def _columnwise(out: Output, names: Sequence[str], rows: Sequence[Sequence[str |
     """A line a column, with as many rows beside each other as there is room for."""
     width = get_terminal_size().columns
     first = min(max(len(inert(name)) for name in names), width // 3) + 2
-    room = max(1, (width - first) // (NARROWEST + 6))
+    room = max(1, (width - first) // (NARROWEST + 2))
     table = Table(["column", *(f"row {i + 1}" for i in range(min(room, len(rows))))], title=title)
     table.rows = [[name, *(row[i] for row in rows[:room])] for i, name in enumerate(names)]
     table.align = "l" * len(table.columns)

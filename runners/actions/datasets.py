@@ -1,151 +1,215 @@
-"""The verbs of datasets: add a version, look at it, compare two, query it, check it, take it out again."""
+"""The verbs that make, check and take out dataset versions."""
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from blake3 import blake3
-
+from runners import adding
+from runners.adding import Added, Kind, Progress
 from runners.opening import kept_files, manifest_of
-from storage import frames, scanning
+from storage import manifests
 from storage.errors import UsageError
-from storage.frames import Source
-from storage.manifests import Column, Entry, Manifest
+from storage.frames import file_format
+from storage.globs import WILD, expand
+from storage.manifests import Entry, Manifest
 from storage.names import checked_name
 from storage.project import ProjectSpec
 from storage.read import datasets as read_datasets
-from storage.scanning import ScannedFile
 from storage.shed import Shed
 from storage.tables import Dataset, DatasetVersion
-from storage.write import datasets as write_datasets
 
-Progress = Callable[[int, int], None]
-Kind = Literal["table", "files"]
+__all__ = ["Added", "Exported", "Verified", "add", "add_for_project", "export", "parsed_reference", "resolve", "verify"]
+
+VERSION = re.compile(r"v?(\d{1,9})")
+TABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+GROUP_BYTES = 64 * 2**20  # what is read between two steps of progress
+ONLY_TABLE = "data"  # what the table is called where there is only one, as in a project
 
 
 @dataclass(frozen=True)
-class Added:
-    """What `add` came to. `hashed` files had to be read; the others were known by their stat."""
+class Exported:
+    """Where the files of a version were written to."""
 
-    dataset: Dataset
-    version: DatasetVersion
-    manifest: Manifest
-    is_new: bool
-    hashed: int
-
-
-def add_for_project(shed: Shed, project_dir: Path, spec: ProjectSpec, *, progress: Progress | None = None) -> Added:
-    """The version that the project's files are now: a new one, or the one that has exactly this content."""
-    dataset = spec.dataset
-    globs = dataset.globs if dataset.kind == "table" else {"files": dataset.globs["data"]}
-    return add(shed, dataset.name, dataset.kind, globs, project_dir, by_reference=dataset.reference, progress=progress)
+    dataset: str
+    version: int
+    folder: Path
+    files: int
+    bytes: int
 
 
-def add(
+@dataclass(frozen=True)
+class Verified:
+    """What reading every file of a version again came to; `faults` has a sentence for each damaged one."""
+
+    dataset: str
+    version: int
+    files: int
+    bytes: int
+    faults: list[str]
+
+
+def parsed_reference(reference: str) -> tuple[str, int | None]:
+    """Split `flights@v2`, `flights@2` or `flights` into the name and the number. Raises UsageError."""
+    name, at, which = reference.partition("@")
+    number = VERSION.fullmatch(which)
+    if at and not number:
+        raise UsageError(f"{reference}: no such version", expected="NAME@VERSION, such as flights@v2")
+    return name, int(number[1]) if number else None
+
+
+def resolve(shed: Shed, reference: str) -> tuple[Dataset, DatasetVersion]:
+    """The dataset and version that `NAME[@VERSION]` names, the newest by default. Raises UsageError."""
+    name, number = parsed_reference(reference)
+    return read_datasets.dataset(shed, name), read_datasets.version(shed, name, number)
+
+
+def add_for_project(
     shed: Shed,
-    name: str,
-    kind: Kind,
-    globs: dict[str, list[str]],
-    root: Path,
+    project_dir: Path,
+    spec: ProjectSpec,
     *,
     by_reference: bool = False,
     note: str = "",
     progress: Progress | None = None,
 ) -> Added:
-    """Make a version of the files that `globs` (table → patterns below `root`) match.
+    """The version that the project's files are now: a new one, or the one that has exactly this content."""
+    dataset = spec.dataset
+    globs = dataset.globs if dataset.kind == "table" else {"files": dataset.globs["data"]}
+    return adding.add(
+        shed,
+        dataset.name,
+        dataset.kind,
+        globs,
+        project_dir,
+        by_reference=by_reference or dataset.reference,
+        note=note,
+        progress=progress,
+    )
+
+
+def add(
+    shed: Shed,
+    name: str,
+    globs: Mapping[str, Sequence[str]],
+    root: Path,
+    *,
+    kind: Kind | None = None,
+    by_reference: bool = False,
+    note: str = "",
+    progress: Progress | None = None,
+) -> Added:
+    """Make a version of the files that `globs` (table → patterns) match below `root`; the only table is called `data`.
+
+    A pattern that is the name of a file means that file, whatever characters are in it. Without a `kind` it is that of
+    the dataset; for a new one, `table` where every file can be read as one, else `files`.
 
     Raises:
-        UsageError: for a bad name or glob, or one that matches nothing.
+        UsageError: for a bad name or pattern, one that matches nothing, or a kind that the dataset is not of.
         DataInvalid: naming a file that cannot be read, is half-written, or changes meanwhile.
     """
-    checked_name(name, "dataset")
-    folder = shed.make_dir(shed.dataset_dir(name))
-    tables: dict[str, list[Entry]] = {}
-    schemas: dict[str, list[Column]] = {}
-    known = _known_entries(shed, name)
-    hashed = 0
-    for table, patterns in globs.items():
-        cache = folder / f"stat-{blake3(repr((str(root), table, patterns)).encode()).hexdigest()[:16]}"
-        scan = scanning.scan(root, patterns, cache, progress=progress)
-        stored = None if by_reference else shed.objects.keep(scan.files, progress=progress)
-        scanning.remember(scan, None if stored is None else [each.source_ctime_ns for each in stored])
-        hashed += scan.hashed
-        entries = []
-        for place, file in enumerate(scan.files):
-            mtime, inode = (stored[place].mtime_ns, stored[place].inode) if stored else (file.mtime_ns, file.inode)
-            source = str(Path(file.source).absolute()) if by_reference else None
-            entries.append(Entry(file.path, file.size, file.blake3, mtime, inode, source=source))
-        tables[table] = entries if kind == "files" else _described(shed, scan.files, entries, known, schemas)
-    manifest = Manifest(kind, tables, schemas)
-    return _record(shed, name, manifest, by_reference, note, hashed)
+    known = read_datasets.find(shed, checked_name(name, "dataset"))
+    tables = {_checked_table(table): [_as_file(root, each) for each in patterns] for table, patterns in globs.items()}
+    if len({table.lower() for table in tables}) < len(tables):
+        raise UsageError("two tables of the same name", expected="names that differ in more than case")
+    if kind is None:
+        kind = _same_kind(known) if known is not None else _guessed_kind(root, tables)
+    if kind == "files":
+        if list(tables) != [ONLY_TABLE]:
+            raise UsageError("a dataset of kind files has no tables", todo="give its patterns without --table")
+        tables = {"files": tables[ONLY_TABLE]}
+    return adding.add(shed, name, kind, tables, root, by_reference=by_reference, note=note, progress=progress)
 
 
-def _record(shed: Shed, name: str, manifest: Manifest, by_reference: bool, note: str, hashed: int) -> Added:
-    digest = shed.objects.put_bytes(manifest.to_json().encode())
-    new = write_datasets.NewVersion(
-        content=manifest.content,
-        manifest=digest,
-        files=manifest.files,
-        rows=manifest.rows,
-        bytes=manifest.bytes,
-        by_reference=by_reference,
-        note=note,
-    )
-    version, is_new = write_datasets.add_version(shed, name, manifest.kind, new)
-    kept = manifest if is_new else manifest_of(shed, version)
-    return Added(read_datasets.dataset(shed, name), version, kept, is_new, hashed)
+def _checked_table(name: str) -> str:
+    if not TABLE.fullmatch(name):
+        raise UsageError(f"{name!r} cannot be the name of a table", expected="letters, digits and '_', no digit first")
+    return name
 
 
-def _known_entries(shed: Shed, name: str) -> dict[str, tuple[Entry, list[Column]]]:
-    """What the newest version knows of contents: their rows and columns need not be looked up again."""
-    if read_datasets.find(shed, name) is None:
-        return {}
-    manifest = manifest_of(shed, read_datasets.version(shed, name))
-    return {entry.blake3: (entry, manifest.schemas[entry.schema]) for entry in manifest.entries() if entry.schema}
+def _as_file(root: Path, pattern: str) -> str:
+    """A pattern that is a file's own name (a shell has expanded it, say) must match that file and no other."""
+    if WILD.search(pattern) and "\0" not in pattern and (root / pattern).is_file():
+        return WILD.sub(r"[\g<0>]", pattern)
+    return pattern
 
 
-def _described(
-    shed: Shed,
-    files: Sequence[ScannedFile],
-    entries: list[Entry],
-    known: dict[str, tuple[Entry, list[Column]]],
-    schemas: dict[str, list[Column]],
-) -> list[Entry]:
-    """The entries of a table with their rows and schemas, which are added to `schemas`."""
-
-    def describe(file: ScannedFile) -> tuple[list[Column], int]:
-        found = known.get(file.blake3)
-        if found is not None and found[0].rows is not None:
-            return found[1], found[0].rows
-        return frames.file_schema(Source(Path(file.source), file.path))
-
-    with ThreadPoolExecutor(2) as pool:
-        described = list(pool.map(describe, files))
-    complete = []
-    for entry, (columns, rows) in zip(entries, described, strict=True):
-        key = blake3(repr(columns).encode()).hexdigest()[:12]
-        schemas[key] = columns
-        complete.append(Entry(**{**vars(entry), "rows": rows, "schema": key}))
-    return complete
+def _same_kind(known: Dataset) -> Kind:
+    return "table" if known.kind == "table" else "files"
 
 
-def export(shed: Shed, name: str, number: int | None, to: Path) -> int:
-    """Copy the files of a version below `to`, under their own names. Returns how many there are.
+def _guessed_kind(root: Path, tables: Mapping[str, list[str]]) -> Kind:
+    if list(tables) != [ONLY_TABLE]:
+        return "table"
+    found = expand(root, tables[ONLY_TABLE])
+    return "table" if all(_is_table(path) for path in found) else "files"
+
+
+def _is_table(path: str) -> bool:
+    try:
+        file_format(path)
+    except UsageError:
+        return False
+    return True
+
+
+def verify(shed: Shed, reference: str, *, progress: Progress | None = None) -> Verified:
+    """Read every file of a version again from end to end. Raises UsageError when there is no such version."""
+    dataset, version = resolve(shed, reference)
+    manifest = manifest_of(shed, version)
+    faults: list[str] = []
+    done = 0
+    for group in _groups(manifest):
+        faults += manifests.verify(shed.objects, group)
+        done += group.bytes
+        if progress:
+            progress("reading", done, version.bytes)
+    return Verified(dataset.name, version.number, version.files, version.bytes, faults)
+
+
+def _groups(manifest: Manifest) -> Iterator[Manifest]:
+    """The manifest in parts of about GROUP_BYTES."""
+    group: list[Entry] = []
+    size = 0
+    for entry in manifest.entries():
+        group.append(entry)
+        size += entry.size
+        if size >= GROUP_BYTES:
+            yield Manifest(manifest.kind, {"": group})
+            group, size = [], 0
+    if group:
+        yield Manifest(manifest.kind, {"": group})
+
+
+def export(shed: Shed, reference: str, to: Path, *, progress: Progress | None = None) -> Exported:
+    """Copy the files of a version below `to`, under their own names: all of them or none.
 
     Raises:
-        UsageError: when `to` exists and is not empty.
+        UsageError: when `to` is not empty or cannot be written.
+        DataInvalid: naming a file whose kept contents are not those of the version any more.
     """
-    version = read_datasets.version(shed, name, number)
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise UsageError("is not empty", place=str(to), expected="a new or empty directory")
-    files = kept_files(shed, manifest_of(shed, version))
-    for relative, content in files:
-        target = to / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(content, target)
-    return len(files)
+    dataset, version = resolve(shed, reference)
+    to = to.expanduser().absolute()
+    try:
+        if to.exists() and (not to.is_dir() or any(to.iterdir())):
+            raise UsageError("is not empty", place=str(to), expected="a new or empty directory")
+        files = kept_files(shed, manifest_of(shed, version))
+        to.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=to, prefix=".export-") as place:
+            done = 0
+            for relative, content in files:
+                target = Path(place, relative)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(content, target)
+                done += target.stat().st_size
+                if progress:
+                    progress("copying", done, version.bytes)
+            for path in Path(place).iterdir():
+                path.rename(to / path.name)
+    except OSError as err:
+        raise UsageError(f"cannot be copied: {err.strerror or err}", place=str(err.filename or to)) from err
+    return Exported(dataset.name, version.number, to, len(files), version.bytes)
