@@ -45,6 +45,7 @@ def loaded(noun: str) -> Any:
     module = importlib.import_module(f"app.commands.{noun}")
     command = typer.main.get_command(module.app)
     command.name = noun
+    command.params = [param for param in command.params if not str(param.name).endswith("_completion")]  # the root's
     options = typer.main.get_command(everywhere).params
     for leaf in _leaves(command):
         taken = {name for param in leaf.params for name in param.opts}
@@ -186,6 +187,9 @@ def _explained(err: BaseException, scope: Scope) -> int:
         return err.exit_code
     if isinstance(err, typer.TyperException):  # the command line itself could not be read
         context = getattr(err, "ctx", None)
+        if context is not None and err.format_message().startswith("Usage:") and not out.json_lines:
+            out.note(err.format_message())  # a noun without a verb: its help
+            return UsageError.exit_code
         todo = f"`{context.command_path} --help` shows how" if context is not None else ""
         out.error(UsageError(err.format_message().rstrip("."), todo=todo))
         return UsageError.exit_code

@@ -12,13 +12,14 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from app import figures
 from app.inert import inert, inert_lines
 from storage.errors import TrainshedError
 
 FITTED_ROWS = 1000  # a longer table is not fitted to the terminal's width: that would take seconds
+LEAST_WIDTH = 20
 STATUS_OF_EXIT = {0: "done", 1: "failed", 2: "usage", 3: "invalid", 4: "refused", 130: "stopped"}
 _SGR = {"": "", "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "red bold": "1;31"}
 
@@ -104,7 +105,7 @@ class Output:
 
     def _table(self, table: Table, *, aligned: bool) -> None:
         if self.terminal and len(table.rows) <= FITTED_ROWS:
-            self._write(self.people, rendered(table, self.people))
+            self._write(self.people, rendered(table, self.people, wrap=aligned))
             return
         if table.title:
             self.say(table.title)
@@ -197,8 +198,8 @@ def cell_text(cell: Any, *, terminal: bool, exact: bool = False) -> str:
     return str(cell)
 
 
-def rendered(table: Table, stream: TextIO) -> str:
-    """The table as a terminal shows it: headings dim, columns cut with an ellipsis where they do not fit."""
+def rendered(table: Table, stream: TextIO, *, wrap: bool = False) -> str:
+    """The table as a terminal shows it: headings dim; texts that do not fit are cut with an ellipsis, or wrapped."""
     from io import StringIO
     from shutil import get_terminal_size
 
@@ -215,14 +216,20 @@ def rendered(table: Table, stream: TextIO) -> str:
         highlight=False,
     )
     grid = RichTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", title_justify="left")
-    for name, side in zip(table.columns, table.alignment(), strict=True):
+    told = [[inert(cell_text(cell, terminal=True)) for cell in row] for row in table.rows]
+    for place, (name, side) in enumerate(zip(table.columns, table.alignment(), strict=True)):
+        widest = max([len(name), *(len(row[place]) for row in told)])
         grid.add_column(
-            Text(inert(name)), justify="right" if side == "r" else "left", overflow="ellipsis", no_wrap=True
+            Text(inert(name)),
+            justify="right" if side == "r" else "left",
+            no_wrap=widest <= LEAST_WIDTH,  # short ones stay whole: the long ones give way
         )
-    for row in table.rows:
+    overflow: Literal["fold", "ellipsis"] = "fold" if wrap else "ellipsis"
+    for row, texts in zip(table.rows, told, strict=True):
         styles = [cell.style if isinstance(cell, Styled) else "" for cell in row]
-        texts = [inert(cell_text(cell, terminal=True)) for cell in row]
-        grid.add_row(*(Text(t, style=s) for t, s in zip(texts, styles, strict=True)))
+        grid.add_row(
+            *(Text(t, style=s, no_wrap=not wrap, overflow=overflow) for t, s in zip(texts, styles, strict=True))
+        )
     if table.title:
         console.print(Text(inert(table.title), style="bold"))
     console.print(grid)

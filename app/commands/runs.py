@@ -24,9 +24,7 @@ def list_runs(
     context: typer.Context,
     terms: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[FILTER]...", help="Terms such as status=failed 'lr>1e-4' user=ana 'auroc>=0.7' tag=x."
-        ),
+        typer.Argument(metavar="FILTER", help="Terms such as status=failed 'lr>1e-4' user=ana 'auroc>=0.7' tag=x."),
     ] = None,
     sort: Annotated[str, typer.Option(metavar="NAME", help="A column, param or metric; -NAME: largest first.")] = "-id",
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
@@ -150,7 +148,7 @@ def metrics(
 @app.command()
 def compare(
     context: typer.Context,
-    runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Two or more.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Two or more.")],
     form: Annotated[str, typer.Option("--format", metavar="table|csv|json|markdown")] = "table",
 ) -> None:
     """Put runs side by side: params that differ, metrics with the best marked, code, data, environment."""
@@ -175,7 +173,7 @@ def note(context: typer.Context, run: RunId, text: Annotated[str, typer.Argument
 def tag(
     context: typer.Context,
     run: RunId,
-    tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Words to file it under.")],
+    tags: Annotated[list[str], typer.Argument(metavar="TAG", help="Words to file it under.")],
 ) -> None:
     """File a run under one word or several; `runs list tag=WORD` finds it."""
     scope = scope_of(context)
@@ -188,7 +186,7 @@ def tag(
 @app.command()
 def rm(
     context: typer.Context,
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Which to forget.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Which to forget.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Forget runs: their rows, logs, metrics and checkpoints. Runs that made a model version stay."""

@@ -30,10 +30,20 @@ def status(word: str) -> Styled:
 
 
 def run_status(run: Run) -> Styled:
-    """`running 62 %`, `done`, `failed`."""
+    """`running 62 %`, `done`, `failed`; `left alone` when it is said to run and its supervisor is gone."""
+    if not _supervised(run):
+        return Styled("left alone", "yellow")
     if run.status == "running" and run.progress is not None:
         return Styled(f"running {run.progress:.0%}".replace("%", " %"), COLOURS["running"])
     return status(run.status)
+
+
+def _supervised(run: Run) -> bool:
+    if run.status != "running":
+        return True
+    from runners.actions.liveness import supervised
+
+    return supervised(run)
 
 
 def run_facts(row: RunRow) -> dict[str, Any]:
@@ -43,6 +53,7 @@ def run_facts(row: RunRow) -> dict[str, Any]:
         "name": run.name,
         "project": run.project,
         "status": run.status,
+        "left_alone": not _supervised(run),
         "progress": run.progress,
         "user": run.user,
         "host": run.host,

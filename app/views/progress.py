@@ -134,7 +134,7 @@ class LiveView:
         self._live = Live(
             get_renderable=self._frame,
             console=self._console,
-            refresh_per_second=8,
+            refresh_per_second=4,
             redirect_stdout=not out.json_lines,  # with --json stdout is for programs alone
         )
 
@@ -189,7 +189,7 @@ class LiveView:
 
     def _glyph(self, line: _Line) -> str:
         if line.status == "running":
-            return self._spinner[int(time.monotonic() * 8) % len(self._spinner)]
+            return self._spinner[int(time.monotonic() * 4) % len(self._spinner)]
         return self._glyphs[
             {"done": "ok", "cached": "ok", "waiting": "wait", "skipped": "wait"}.get(line.status, "bad")
         ]

@@ -58,6 +58,7 @@ def _head(found: RunDetails) -> list[tuple[str, Any]]:
     code = f"{run.commit[:12]}{' with changes' if run.dirty else ''}" if run.commit else f"{run.code[:12]} (no commit)"
     return [
         ("status", run_status(run)),
+        ("next", "the same command takes it up again" if run_status(run).value == "left alone" else None),
         ("outcome", Styled(run.reason, "red" if run.status in ("failed", "invalid", "refused") else "")),
         ("project", f"{run.project}  {run.project_dir}"),
         ("dataset", found.dataset),

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from runners import processes
-from runners.childfile import Child
+from runners.actions.liveness import at_work
 from storage import manifests
 from storage.errors import ShedError, UsageError
 from storage.read import references
 from storage.shed import Shed
-from storage.tables import Run
 
 HOUR, DAY = 3600.0, 86400.0
 # However long ago the writer of something began: what is younger may be named by a row at any moment.
 SETTLED_S = HOUR
 TEMPORARY_S = DAY
-SILENT_S = DAY  # a run of another host without a heartbeat for so long is at work no more
 
 Kind = Literal["object", "stage", "run", "temporary"]
 
@@ -69,9 +65,7 @@ def collect(shed: Shed, *, dry_run: bool, now: float | None = None) -> Collected
 
 
 def _garbage(shed: Shed, now: float) -> Iterator[Garbage]:
-    settled = min(
-        now - SETTLED_S, *(run.created_at for run in references.running(shed) if at_work(shed, run, now)), now
-    )
+    settled = min(now - SETTLED_S, *(run.created_at for run in references.running(shed) if at_work(shed, run)), now)
     temporary = min(now - TEMPORARY_S, settled)
     # Looked at before the references are read: what a row names by then is kept, what comes later is too young.
     old_objects = [digest for digest in shed.objects.digests() if _changed_at(shed.objects.path(digest)) < settled]
@@ -96,20 +90,6 @@ def _kept_objects(shed: Shed) -> set[str]:
     for manifest in references.manifests(shed):
         kept.update(entry.blake3 for entry in manifests.load(shed.objects, manifest).entries())
     return kept
-
-
-def at_work(shed: Shed, run: Run, now: float) -> bool:
-    """Whether a run that is said to be running really is: its supervisor or its child lives."""
-    if run.host != socket.gethostname():
-        return now - (run.heartbeat_at or run.created_at) < SILENT_S
-    try:
-        if run.supervisor and processes.alive(processes.Identity.from_json(run.supervisor)):
-            return True
-        child = Child.read(shed.run_dir(run.id or 0))
-        identity = child.find() if child is not None else None
-    except (KeyError, TypeError, ValueError):
-        return True  # it cannot be told: better keep too much
-    return identity is not None and processes.alive(identity)
 
 
 def _remove(shed: Shed, item: Garbage) -> None:

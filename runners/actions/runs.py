@@ -188,8 +188,13 @@ def remove(shed: Shed, run_ids: list[int]) -> int:
     Raises:
         UsageError: at the first that is running or made a model version; those before it are gone then.
     """
+    from runners.actions.liveness import at_work
+
     freed = 0
     for run_id in run_ids:
+        run = read_runs.run(shed, run_id)
+        if run.status == "running" and not at_work(shed, run):
+            write_runs.finish(shed, run_id, "failed", 1, "its supervisor was gone")
         write_runs.remove(shed, run_id)
         directory = shed.run_dir(run_id)
         freed += sum(path.stat().st_size for path in directory.rglob("*") if path.is_file() and not path.is_symlink())

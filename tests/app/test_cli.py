@@ -76,6 +76,13 @@ def test_a_wrong_command_line_is_told_and_ends_with_2(call: Call) -> None:
     assert "--set does not go with `runs`" in call("--set", "lr=1", "runs", "list").err
 
 
+def test_a_noun_without_a_verb_shows_its_verbs(call: Call) -> None:
+    told = call("runs")
+    assert (told.code, told.out) == (2, "")
+    assert "Usage: trainshed runs" in told.err and "compare" in told.err and "completion" not in told.err
+    assert call("runs", "--json").finished["status"] == "usage"
+
+
 def test_an_error_with_json_ends_in_a_finished_line_with_all_its_parts(call: Call) -> None:
     last = call("runs", "show", "99", "--json").finished
     assert last["message"] == "no run 99"

@@ -78,6 +78,16 @@ def test_a_table_on_a_terminal_shows_markup_as_text_and_obeys_no_color(monkeypat
     assert "\x1b" not in rendered(table, Terminal())
 
 
+def test_a_narrow_column_stays_beside_a_long_text_which_is_wrapped_in_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    table = Table(["", "rule", "found"], [["✓", "beat_production_by", "word " * 20 + "end"]])
+    assert "✓  beat_production_by  word" in rendered(table, Terminal(), wrap=True)
+    assert "end" in rendered(table, Terminal(), wrap=True)
+    cut = rendered(table, Terminal())
+    assert "✓  beat_production_by  word" in cut and "…" in cut and len(cut.splitlines()) == 2
+
+
 def test_an_error_tells_what_where_and_what_next(capsys: pytest.CaptureFixture[str]) -> None:
     stderr, stdout = io.StringIO(), io.StringIO()
     out = Output(json_lines=True, stdout=stdout, stderr=stderr)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from runners import processes
 from storage.read import runs as read_runs
 from storage.shed import Shed
 from storage.write import runs as write_runs
@@ -244,6 +245,18 @@ def test_removed_runs_are_gone_with_their_files_and_models_protect_theirs(call: 
     assert kept.code == 2 and "model version 1" in kept.err
     assert call("runs", "rm", "3", "--yes").code == 2
     assert shed.run_dir(2).exists() and shed.run_dir(3).exists()
+
+
+def test_a_run_whose_supervisor_died_is_said_to_be_left_alone_and_can_be_removed(call: Call, shed: Shed) -> None:
+    run = run_of(shed, status="running")
+    assert "running" in call("runs", "list").out
+    dead = processes.Identity(2**22 - 1, 1, processes.boot_id())
+    write_runs.supervised_by(shed, run.id or 0, dead.to_json())
+    assert "left alone" in call("runs", "list").out
+    assert "takes it up again" in call("runs", "show", "1").out
+    assert call("runs", "show", "1", "--json").lines[0]["left_alone"] is True
+    assert call("runs", "rm", "1", "--yes").code == 0
+    assert not shed.run_dir(1).exists()
 
 
 @pytest.mark.parametrize("word", ["x1", "1.5", "-1", "", "run", "٣"])
