@@ -9,6 +9,8 @@ import sys
 import time
 from typing import Any, Optional
 
+from .files import plain
+
 PROGRESS_SECONDS = 0.2  # five lines a second are more than a person can read
 
 
@@ -23,7 +25,7 @@ class Events:
 
     def emit(self, event: str, **fields: Any) -> None:
         """Append one event with the time in `at`. A disk that takes no more costs the event, never the training."""
-        line = json.dumps({"event": event, "at": time.time(), **fields}, default=str).encode() + b"\n"
+        line = json.dumps({"event": event, "at": time.time(), **fields}, default=plain).encode() + b"\n"
         if self._torn:
             line = b"\n" + line
         try:

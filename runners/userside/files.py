@@ -38,8 +38,16 @@ def sync_directory(path: str) -> None:
         os.close(handle)
 
 
+def plain(value: Any) -> Any:
+    """What stands in JSON for a value that JSON lacks: a number for numpy's and torch's numbers, else its text."""
+    try:
+        return value.item()
+    except (AttributeError, TypeError, ValueError, RuntimeError):
+        return str(value)
+
+
 def write_json(path: str, value: Any) -> None:
     """Write `value` as JSON at `path`, whole or not at all."""
-    content = json.dumps(value, indent=1, default=str).encode()
+    content = json.dumps(value, indent=1, default=plain).encode()
     with replacing(path) as file:
         file.write(content)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -309,12 +308,12 @@ def test_nothing_can_be_logged_after_the_end(tmp_path: Path) -> None:
 
 
 def test_no_descriptor_stays_open(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     writer = Writer(str(tmp_path))
     for number in range(50):
         writer.log({f"m{number}": 1.0}, 0)
     writer.flush()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     writer.close()
 
 
