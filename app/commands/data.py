@@ -20,6 +20,7 @@ Reference = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Such a
 OwnReference = Annotated[
     str | None, typer.Argument(metavar="[NAME[@VERSION]]", help="Such as flights@v2; default: the project's, newest.")
 ]
+QueryView = Annotated[bool, typer.Option("--query-view", help="Not the tables, but what the project's query gives.")]
 SHOWN_ROWS = 100
 
 
@@ -112,6 +113,61 @@ def versions(
 
 
 @app.command()
+def diff(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Default: the project's dataset.")] = None,
+    old: Annotated[str | None, typer.Argument(metavar="[OLD]", help="Default: the version before.")] = None,
+    new: Annotated[str | None, typer.Argument(metavar="[NEW]", help="Default: the newest.")] = None,
+    query_view: QueryView = False,
+) -> None:
+    """Tell what differs between two versions: files, rows, columns, and how the values of each column moved."""
+    from app.views.dataset_diff import show_diff
+    from runners.actions import dataset_views as verbs
+
+    scope = scope_of(context)
+    name = _reference(scope, name)
+    found = verbs.diff(
+        scope.shed(), name, _number(name, old), _number(name, new), project_query=_viewed(scope, name, query_view)
+    )
+    show_diff(scope.out, found)
+
+
+@app.command()
+def profile(
+    context: typer.Context,
+    reference: OwnReference = None,
+    column: Annotated[str | None, typer.Option(help="Everything about this column.")] = None,
+    table: Annotated[str | None, typer.Option(help="Only this table.")] = None,
+    query_view: QueryView = False,
+) -> None:
+    """Profile a version: types, nulls, distinct values, bounds, means, histograms. Kept once it was made."""
+    from app.views.profiles import show_profiles
+    from runners.actions import dataset_views as verbs
+
+    scope = scope_of(context)
+    if table is not None and query_view:
+        raise UsageError("--table and --query-view do not go together")
+    reference = _reference(scope, reference)
+    found = verbs.profile(
+        scope.shed(), reference, table=table, column=column, project_query=_viewed(scope, reference, query_view)
+    )
+    show_profiles(scope.out, found, column=column)
+
+
+@app.command()
+def card(context: typer.Context, reference: OwnReference = None) -> None:
+    """Print the dataset card: columns, checks, what changed since the version before; in Markdown."""
+    from runners.actions import dataset_views as verbs
+
+    scope = scope_of(context)
+    name, text = verbs.card(scope.shed(), _reference(scope, reference))
+    scope.out.emit("card", text=text)
+    scope.out.finish(dataset=name)
+    if not scope.out.json_lines:
+        scope.out.say(text.rstrip("\n"))
+
+
+@app.command()
 def query(
     context: typer.Context,
     reference: Reference,
@@ -123,7 +179,7 @@ def query(
 ) -> None:
     """Run read-only SQL over a version. In its project, `data` is what the project's own query gives."""
     from app.views.rows import show_rows
-    from runners.actions import dataset_views as verbs
+    from runners.actions import dataset_rows as verbs
 
     scope = scope_of(context)
     if limit is None and not (csv or scope.out.json_lines):
@@ -141,7 +197,7 @@ def head(
 ) -> None:
     """Show the first rows of each table; of a dataset of kind files, its first files."""
     from app.views.rows import show_heads
-    from runners.actions import dataset_views as verbs
+    from runners.actions import dataset_rows as verbs
 
     scope = scope_of(context)
     show_heads(scope.out, verbs.head(scope.shed(), _reference(scope, reference), count, table=table))
@@ -195,6 +251,20 @@ def _project_query(scope: Scope, reference: str) -> str | None:
     own = scope.project_table("dataset")
     query = own.get("query")
     return query if own.get("name") == reference.partition("@")[0] and isinstance(query, str) else None
+
+
+def _viewed(scope: Scope, reference: str, wanted: bool) -> str | None:
+    """The project's query, where --query-view asks for it. Raises UsageError when there is none."""
+    query = _project_query(scope, reference) if wanted else None
+    if wanted and query is None:
+        raise UsageError(f"--query-view: no project with a query for {reference} here", todo="-p DIR names the project")
+    return query
+
+
+def _number(name: str, given: str | None) -> int | None:
+    from runners.actions.datasets import parsed_reference
+
+    return None if given is None else parsed_reference(f"{name}@{given}")[1]
 
 
 def _given_name(name: str | None) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app import figures
 from app.output import At, Output, Table
-from runners.actions.dataset_views import Details, TableDetails
-from runners.actions.datasets import Added, Verified
-from storage.manifests import Entry
-from storage.tables import Dataset, DatasetVersion
+
+if TYPE_CHECKING:
+    from runners.actions.dataset_views import Details, TableDetails
+    from runners.actions.datasets import Added, Verified
+    from storage.manifests import Entry
+    from storage.tables import Dataset, DatasetVersion
 
 SHOWN_FILES = 20
 SHOWN_CLASSES = 50
@@ -142,7 +144,7 @@ def show_details(out: Output, found: Details, *, files: bool) -> None:
 def _tell_details(out: Output, found: Details, *, files: bool) -> None:
     version = found.version
     out.say(label(found.dataset, version), "bold")
-    kept = ", ".join(f"{count:,} {how}" if len(found.kept) > 1 else how for how, count in found.kept.items())
+    kept = ", ".join(f"{how} ({count:,})" if len(found.kept) > 1 else how for how, count in found.kept.items())
     out.fields(
         [
             ("kind", found.dataset.kind),
@@ -175,8 +177,12 @@ def _tell_details(out: Output, found: Details, *, files: bool) -> None:
         out.note(f"and {len(found.files) - SHOWN_FILES:,} more files; --files lists them all")
 
 
+def _many(count: int, word: str) -> str:
+    return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
 def _tell_table(out: Output, table: TableDetails) -> None:
-    out.say(f"\n{table.name}  {table.files:,} files, {table.rows or 0:,} rows", "bold")
+    out.say(f"\n{table.name}  {_many(table.files, 'file')}, {_many(table.rows or 0, 'row')}", "bold")
     rows = [[column.name, column.type, column.duckdb] for column in table.columns]
     out.table(Table(["column", "type", "in DuckDB"], rows), aligned=True)
     if table.odd:
@@ -214,9 +220,9 @@ def show_verified(out: Output, found: Verified) -> None:
         out.emit("damaged", text=fault)
     out.finish(dataset=name, files=found.files, bytes=found.bytes, damaged=len(found.faults))
     if not found.faults:
-        out.say(f"{name} is whole: {found.files:,} files, {figures.size(found.bytes)} read again", "green")
+        out.say(f"{name} is whole: {_many(found.files, 'file')}, {figures.size(found.bytes)} read again", "green")
         return
-    out.say(f"{name}: {len(found.faults):,} of {found.files:,} files are damaged", "red")
+    out.say(f"{name}: {len(found.faults):,} of {_many(found.files, 'file')} damaged", "red")
     for fault in found.faults:
         out.say("  " + fault)
     out.say("next: put the files back from a backup and `trainshed data add` them again: that mends the kept contents")

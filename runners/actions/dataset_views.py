@@ -1,27 +1,23 @@
-"""The verbs that look at a dataset version: what it consists of, its first rows, SQL over it."""
+"""The verbs that describe dataset versions: what one consists of, its profile and card, what differs between two."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
-from typing import Any
 
-import duckdb
-
+from runners import describing
 from runners.actions.datasets import resolve
-from runners.opening import manifest_of, open_tables
-from storage import frames, manifests
-from storage.columns import identifier
+from runners.carding import card_path, write_card
+from runners.describing import Compared
+from runners.opening import manifest_of
+from storage import manifests
 from storage.errors import DataInvalid, UsageError, nearest
 from storage.manifests import Column, Entry, Manifest
+from storage.profiles import Profile
 from storage.read import datasets as read_datasets
 from storage.shed import Shed
 from storage.tables import Dataset, DatasetVersion
-
-PROJECT_QUERY = "[dataset] query"  # the place that errors of the project's own query name
-FILE_COLUMNS = ["file", "class", "bytes"]
 
 
 @dataclass(frozen=True)
@@ -58,22 +54,24 @@ class Details:
 
 
 @dataclass(frozen=True)
-class Found:
-    """Rows of a dataset version.
-
-    Attributes:
-        source: the table that they are of; empty for a query.
-        more: whether there are further rows behind them.
-        note: what the reader should know, such as that the project's own query could not run.
-    """
+class Profiled:
+    """The profile of a table, or of what the project's query gives, where `table` is `data` and `is_query` set."""
 
     dataset: str
     version: int
-    source: str
-    columns: list[str]
-    rows: list[tuple[Any, ...]]
-    more: bool
-    note: str = ""
+    table: str
+    is_query: bool
+    profile: Profile
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two versions of a dataset and what differs between them."""
+
+    dataset: str
+    old: DatasetVersion
+    new: DatasetVersion
+    compared: Compared
 
 
 def details(shed: Shed, reference: str) -> Details:
@@ -122,64 +120,7 @@ def _damaged(shed: Shed, manifest: Manifest) -> Iterator[str]:
             yield err.message
 
 
-def head(shed: Shed, reference: str, count: int, *, table: str | None = None) -> list[Found]:
-    """The first rows of each table, or of one; for a dataset of kind `files` its first files.
-
-    Raises:
-        UsageError: when there is no such version or table.
-        DataInvalid: when a file is not what it was when the version was made.
-    """
-    dataset, version = resolve(shed, reference)
-    manifest = manifest_of(shed, version)
-    if manifest.kind == "files" and table is None:
-        rows = [(entry.path, PurePosixPath(entry.path).parent.name, entry.size) for entry in manifest.entries()]
-        return [Found(dataset.name, version.number, "", FILE_COLUMNS, rows[:count], len(rows) > count)]
-    _with_tables(manifest, dataset)
-    names = [checked_table(manifest, table)] if table is not None else list(manifest.tables)
-    with open_tables(shed, manifest) as con:
-        return [
-            _found(con, dataset, version, f"select * from {identifier(name)}", count, source=name) for name in names
-        ]
-
-
-def query(shed: Shed, reference: str, sql: str, *, limit: int | None = None, project_query: str | None = None) -> Found:
-    """Run read-only SQL over the tables of a version and the view `data`, which is what `project_query` makes of them.
-
-    Raises:
-        UsageError: when there is no such version, or the SQL is anything but one SELECT over it, or cannot run.
-        DataInvalid: when a file is not what it was when the version was made.
-    """
-    dataset, version = resolve(shed, reference)
-    manifest = _with_tables(manifest_of(shed, version), dataset)
-    note = ""
-    try:
-        con = open_tables(shed, manifest, project_query)
-    except DataInvalid as err:
-        if project_query is None or err.place != PROJECT_QUERY:
-            raise
-        # An older version may lack what the project asks for today; its tables can be looked at all the same.
-        note = f'the project\'s query does not run on this version, so "data" is its first table: {err.message}'
-        con = open_tables(shed, manifest)
-    with con:
-        return _found(con, dataset, version, sql, limit, note=note)
-
-
-def _found(
-    con: duckdb.DuckDBPyConnection,
-    dataset: Dataset,
-    version: DatasetVersion,
-    sql: str,
-    limit: int | None,
-    *,
-    source: str = "",
-    note: str = "",
-) -> Found:
-    columns, rows = frames.query(con, sql, limit=None if limit is None else limit + 1)
-    more = limit is not None and len(rows) > limit
-    return Found(dataset.name, version.number, source, columns, rows[:limit], more, note)
-
-
-def _with_tables(manifest: Manifest, dataset: Dataset) -> Manifest:
+def with_tables(manifest: Manifest, dataset: Dataset) -> Manifest:
     """Return the manifest of a dataset of kind `table`. Raises UsageError for one of files."""
     if manifest.kind != "table":
         raise UsageError(
@@ -195,3 +136,89 @@ def checked_table(manifest: Manifest, name: str) -> str:
         known = list(manifest.tables)
         raise UsageError(f'no table "{name}"', expected="one of " + ", ".join(known), todo=nearest(name, known))
     return name
+
+
+def profile(
+    shed: Shed,
+    reference: str,
+    *,
+    table: str | None = None,
+    column: str | None = None,
+    project_query: str | None = None,
+) -> list[Profiled]:
+    """The profile of each table, or of one, or of what `project_query` makes of them. Kept once it was made.
+
+    With a `column`, only of tables that have it.
+
+    Raises:
+        UsageError: when there is no such version, table or column, or it has no tables.
+        DataInvalid: when a file is not what it was when the version was made, or the project's query cannot run.
+    """
+    dataset, version = resolve(shed, reference)
+    manifest = with_tables(manifest_of(shed, version), dataset)
+    if project_query is not None:
+        found = [
+            Profiled(
+                dataset.name,
+                version.number,
+                describing.QUERY_VIEW,
+                True,
+                describing.query_profile(shed, dataset.name, manifest, project_query),
+            )
+        ]
+    else:
+        names = [checked_table(manifest, table)] if table is not None else list(manifest.tables)
+        found = [
+            Profiled(
+                dataset.name, version.number, name, False, describing.table_profile(shed, dataset.name, manifest, name)
+            )
+            for name in names
+        ]
+    return found if column is None else _with_column(found, column)
+
+
+def _with_column(found: list[Profiled], column: str) -> list[Profiled]:
+    having = [each for each in found if each.profile.column(column) is not None]
+    if not having:
+        known = [each.name for profiled in found for each in profiled.profile.columns]
+        raise UsageError(
+            f'no column "{column}"',
+            expected="one of " + ", ".join(known[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else ""),
+            todo=nearest(column, known),
+        )
+    return having
+
+
+def diff(
+    shed: Shed, name: str, old: int | None = None, new: int | None = None, *, project_query: str | None = None
+) -> Difference:
+    """What differs between two versions; by default between the newest, or `old`, and the one before.
+
+    Raises:
+        UsageError: when there is no such version, or only one.
+    """
+    new_version = read_datasets.version(shed, name, new)
+    if old is None and new_version.number == 1:
+        raise UsageError(f"{name} has only one version", todo="`trainshed data add` makes another when files change")
+    old_version = read_datasets.version(shed, name, new_version.number - 1 if old is None else old)
+    compared = describing.compare(
+        shed, name, manifest_of(shed, old_version), manifest_of(shed, new_version), project_query
+    )
+    return Difference(name, old_version, new_version, compared)
+
+
+def card(shed: Shed, reference: str) -> tuple[str, str]:
+    """`flights v2` and its dataset card, in Markdown; written anew, for it may have been validated since.
+
+    Raises:
+        UsageError: when there is no such version.
+        DataInvalid: when a file is not what it was when the version was made, and no card was written before.
+    """
+    dataset, version = resolve(shed, reference)
+    path = card_path(shed, dataset.name, version.number)
+    try:
+        write_card(shed, dataset.name, version.number)
+    except DataInvalid:
+        if not path.exists():
+            raise
+    return f"{dataset.name} v{version.number}", path.read_text(encoding="utf-8")

@@ -1,0 +1,160 @@
+"""Profiles of tables: a line a column with a sketch of its values, or everything about one column."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from app import figures
+from app.output import Output, Styled, Table, can_write
+
+if TYPE_CHECKING:
+    from runners.actions.dataset_views import Profiled
+    from storage.profiles import ColumnProfile, Profile
+    from storage.profiling import Histogram, Value
+
+LEVELS = "▁▂▃▄▅▆▇█"
+PLAIN_LEVELS = "_.:-=+*#"
+SKETCH = 10  # characters of a histogram in a line
+BAR = 40  # characters of the longest bar of a whole one
+SHOWN_QUANTILES = ("0", "0.05", "0.25", "0.5", "0.75", "0.95", "1")
+TOP_IN_LINE = 2
+
+
+def show_profiles(out: Output, found: list[Profiled], *, column: str | None) -> None:
+    """Each table; or one column, in every table that has it."""
+    out.finish(dataset=f"{found[0].dataset} v{found[0].version}", tables=[each.table for each in found])
+    for place, each in enumerate(found):
+        out.emit("profile", table=each.table, query=each.is_query, rows=each.profile.rows, sampled=each.profile.sampled)
+        for told in each.profile.columns:
+            if column in (None, told.name):
+                out.emit("column", told.__dict__, table=each.table)
+        if out.json_lines:
+            continue
+        if place:
+            out.say()
+        _say_head(out, each)
+        if column is None:
+            _tell_all(out, each.profile)
+        else:
+            for told in each.profile.columns:
+                if told.name == column:
+                    _tell_one(out, told, each.profile.rows)
+
+
+def _say_head(out: Output, found: Profiled) -> None:
+    name = f"{found.dataset} v{found.version}, {'the project’s query' if found.is_query else found.table}"
+    out.say(f"{name}  {found.profile.rows:,} rows, {len(found.profile.columns):,} columns", "bold")
+    if found.profile.sampled is not None:
+        out.note(
+            f"quantiles, histograms and top values come from a sample of {found.profile.sampled:,} rows; "
+            "numbers of distinct values marked ≈ are estimates"
+        )
+
+
+def _tell_all(out: Output, profile: Profile) -> None:
+    table = Table(["column", "type", "nulls", "distinct", "min", "mean", "max", "values"], align="llrrrrrl")
+    table.rows = [
+        [
+            each.name,
+            each.type,
+            _nulls(each, profile.rows),
+            _distinct(each),
+            text(each.min),
+            text(each.mean),
+            text(each.max),
+            _values(out, each, profile.rows),
+        ]
+        for each in profile.columns
+    ]
+    out.table(table, aligned=not out.terminal)
+
+
+def _values(out: Output, column: ColumnProfile, rows: int) -> str:
+    if column.top and column.type != "integer":
+        return ", ".join(f"{text(value)} {_share(count, rows)}" for value, count in column.top[:TOP_IN_LINE])
+    return sketch(column.histogram, LEVELS if can_write(out.people, LEVELS) else PLAIN_LEVELS)
+
+
+def _nulls(column: ColumnProfile, rows: int) -> str | Styled:
+    told = _share(column.nulls, rows) if column.nulls else "0"
+    odd = f" +{_share(column.nonfinite, rows)} not finite" if column.nonfinite else ""
+    return Styled(told + odd, "yellow") if column.nulls or column.nonfinite else told
+
+
+def _distinct(column: ColumnProfile) -> str:
+    return ("" if column.distinct_exact else "≈") + f"{column.distinct:,}"
+
+
+def _share(count: int, rows: int) -> str:
+    percent = 100 * count / rows if rows else 0.0
+    return "<0.1 %" if 0 < percent < 0.1 else f"{percent:.1f} %" if percent < 10 else f"{percent:.0f} %"
+
+
+def text(value: Value) -> str:
+    """A value of a profile; whole numbers without commas, since they may be years or ids."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return figures.number(value).replace(",", "")
+    return value.replace("T", " ") if value[10:11] == "T" and value[:4].isdigit() else value
+
+
+def sketch(histogram: Histogram | None, levels: str) -> str:
+    """A histogram in ten characters; nothing where there is none."""
+    if histogram is None or not any(histogram.counts):
+        return ""
+    counts = histogram.counts
+    step = max(1, -(-len(counts) // SKETCH))
+    sums = [sum(counts[i : i + step]) for i in range(0, len(counts), step)]
+    highest = max(sums)
+    return "".join(levels[-(-count * (len(levels) - 1) // highest)] if count else " " for count in sums)
+
+
+def _tell_one(out: Output, column: ColumnProfile, rows: int) -> None:
+    out.fields(
+        [
+            ("column", column.name),
+            ("type", f"{column.type} ({column.duckdb})"),
+            ("nulls", f"{column.nulls:,}  ({_share(column.nulls, rows)})"),
+            ("not finite", column.nonfinite or None),
+            ("distinct", _distinct(column)),
+            ("min", text(column.min)),
+            ("mean", text(column.mean)),
+            ("max", text(column.max)),
+            ("std", text(column.std)),
+        ]
+    )
+    if column.quantiles:
+        told = [(share, column.quantiles.get(share)) for share in SHOWN_QUANTILES]
+        head = [f"{float(share) * 100:g} %" for share, _ in told]
+        out.say()
+        out.table(Table(head, [[text(value) for _, value in told]], align="r" * len(head)), aligned=True)
+    if column.histogram and any(column.histogram.counts):
+        bins = zip(pairwise(column.histogram.edges), column.histogram.counts, strict=True)
+        _tell_bars(out, "values", [(_bin(column, *edges), count) for edges, count in bins], rows)
+    if column.top:
+        _tell_bars(out, "most frequent", [(text(value), count) for value, count in column.top], rows)
+
+
+def _bin(column: ColumnProfile, low: Value, high: Value) -> str:
+    if column.type == "integer" and isinstance(low, float) and isinstance(high, float):
+        first, last = math.ceil(low), math.floor(high)  # the edges lie between whole numbers
+        return str(first) if first == last else f"{first} … {last}"
+    return f"{text(low)} … {text(high)}"
+
+
+def _tell_bars(out: Output, name: str, bars: list[tuple[str, int]], rows: int) -> None:
+    block = "█" if can_write(out.people, "█") else "#"
+    highest = max(count for _, count in bars)
+    lines: list[list[Any]] = [
+        [label, count, _share(count, rows), block * max(count > 0, round(BAR * count / highest))]
+        for label, count in bars
+    ]
+    out.say()
+    out.table(Table([name, "rows", "", ""], lines, align="lrrl"), aligned=True)
