@@ -140,6 +140,8 @@ def _what_next(finished: Finished) -> list[str]:
     if finished.run is None:
         return []
     lines = [f"trainshed runs show {finished.run}"]
+    if finished.status == "stopped":
+        lines.insert(0, "the same command again, which goes on where this one stopped")
     if finished.status in ("failed", "stopped"):
         lines.append(f"trainshed runs logs {finished.run}")
     if finished.model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -134,6 +135,7 @@ def door(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
     """From raw files through a gate to production, in one terminal."""
+    gc.enable()
     scope = scope_of(context)
     given = [n for n, v in (("--set", set_), ("--until", until), ("--name", name), ("--tag", tag)) if v]
     if context.invoked_subcommand is not None:
@@ -161,6 +163,7 @@ def run(args: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name never fails to print, whatever the encoding
+    gc.disable()  # until everything is imported: a tenth of the start went into looking for garbage there
     own = args[: args.index("--")] if "--" in args else args
     scope = Scope(Output(json_lines="--json" in own))
     try:
@@ -168,6 +171,7 @@ def run(args: list[str]) -> int:
     except BaseException as err:
         code = _explained(err, scope)
     finally:
+        gc.enable()
         scope.close()
     scope.out.finished(code)
     return code

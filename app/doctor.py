@@ -164,7 +164,7 @@ def _interpreter(scope: Scope) -> Iterator[Check]:
             yield Check("project", "ok", "none here")
         yield from _torch(Path(sys.executable))
         return
-    from runners.environment import interpreter
+    from runners.freezing.environment import interpreter
     from storage.project import load_project
 
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runners.actions.runs import environment, shown_metrics
-from runners.scores import METRICS
+from runners.evaluation.scores import METRICS
 from storage.errors import UsageError
 from storage.read import datasets as read_datasets
 from storage.read import runs as read_runs

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import time
 
-from runners import processes
-from runners.childfile import Child
+from runners.supervision import processes
+from runners.supervision.childfile import Child
 from storage.shed import Shed
 from storage.tables import Run
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runners import logs
+from runners.supervision import logs
 from storage.errors import UsageError
 from storage.filters import parse
 from storage.read import datasets as read_datasets

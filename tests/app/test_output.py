@@ -8,7 +8,7 @@ import time
 import pytest
 
 from app.figures import ago, duration, iso, number, size
-from app.inert import inert, inert_lines, log_line
+from app.inert import inert, inert_lines
 from app.output import At, Output, Styled, Table, json_line, rendered
 from storage.errors import DataInvalid
 
@@ -36,12 +36,6 @@ def test_ordinary_text_in_any_script_stays_as_it_is() -> None:
 
 def test_lines_stay_lines() -> None:
     assert inert_lines("one\r\n\ttwo\x1b[2J") == "one\n    two\\x1b[2J"
-
-
-def test_a_log_line_loses_its_colours_and_what_a_progress_bar_overwrote() -> None:
-    assert log_line(b"\x1b[32mok\x1b[0m done\n") == "ok done"
-    assert log_line(b" 10%|#   |\r100%|####|\r\n") == "100%|####|"
-    assert log_line(b"\x1b]0;owned\x07title \xff\x1bPq\x1b\\ \x07") == "title � \\x07"
 
 
 def test_json_is_strict_whatever_is_in_it() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runners import processes
+from runners.supervision import processes
 from storage.read import runs as read_runs
 from storage.shed import Shed
 from storage.write import runs as write_runs

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from runners import processes
 from runners.actions.garbage import Garbage, collect
+from runners.supervision import processes
 from storage.errors import ShedError, UsageError
 from storage.read import datasets, models
 from storage.shed import Shed, open_shed
