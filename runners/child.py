@@ -7,9 +7,12 @@ loaded under a name of its own.
 import os
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-# Before any other import: our queue.py must never stand in for the standard library's.
-sys.path[:] = [path for path in sys.path if os.path.realpath(path or ".") != os.path.realpath(HERE)]
+HERE = os.path.dirname(os.path.realpath(__file__))
+CODE = (
+    "TRAINSHED_CODE"  # tells a worker process of the user's, which starts this file anew, where the project's code is
+)
+# Before any other import: neither our queue.py nor the project's may stand in for the standard library's.
+sys.path[:] = [path for path in sys.path if os.path.realpath(path or ".") not in (HERE, os.environ.get(CODE))]
 
 import faulthandler  # noqa: E402
 import importlib.util  # noqa: E402
@@ -17,8 +20,7 @@ import json  # noqa: E402
 
 
 def load_userside() -> None:
-    """Load the package `userside` as `_trainshed`: a worker process of the user's that starts this file anew finds it
-    there too."""
+    """Load the package `userside` as `_trainshed`."""
     folder = os.path.join(HERE, "userside")
     spec = importlib.util.spec_from_file_location(
         "_trainshed", os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
@@ -30,12 +32,15 @@ def load_userside() -> None:
 
 
 load_userside()
+if __name__ == "__mp_main__":
+    importlib.import_module("_trainshed.modules").import_path(os.environ[CODE])
 
 
 def main(job_file: str) -> int:
     """Do the job and write its result; returns the exit code."""
     with open(job_file, encoding="utf-8") as file:
         job = json.load(file)
+    os.environ[CODE] = os.path.realpath(job["code_dir"])
     faulthandler.enable()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]

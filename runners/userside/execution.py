@@ -46,8 +46,12 @@ def execute(job: Mapping[str, Any]) -> int:
             result = _cause_in_another_rank(job["out_dir"]) or result
     stop.ignore()
     events.close()
-    if code or not rank:
-        write_json(result_file, result)
+    try:
+        if code or not rank:
+            write_json(result_file, result)
+    except OSError as error:
+        print(f"trainshed: the result cannot be written: {error}", file=sys.stderr)
+        return 1
     return code
 
 

@@ -344,6 +344,20 @@ def test_an_earlier_attempts_result_is_gone_when_the_child_starts(project: Proje
     assert project.call().result is None
 
 
+def test_a_disk_without_room_for_the_result_is_told_in_the_log(project: Project) -> None:
+    project.write(
+        pipeline="""
+        import resource
+        def train(run):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        """
+    )
+    ended = project.call()
+    assert (ended.code, ended.result) == (1, None)
+    assert ended.err == "trainshed: the result cannot be written: [Errno 27] File too large\n"
+    assert [path.name for path in project.out.iterdir()] == []
+
+
 def test_the_child_starts_with_the_standard_library_alone() -> None:
     modules = [path.stem for path in USERSIDE.glob("*.py")]
     source = f"""

@@ -70,6 +70,26 @@ def test_torch_trains_beside_a_queue_of_the_projects(project: Project) -> None:
     assert ended.out == "mine\n"
 
 
+def test_workers_that_start_anew_have_both_queues_too(project: Project) -> None:
+    project.write(
+        queue="NAME = 'my queue'",
+        json="NAME = 'my json'",
+        pipeline="""
+        import json, multiprocessing, queue
+        def names(_):
+            import concurrent.futures.thread
+            return queue.NAME, json.NAME
+        def train(run):
+            for method in ("fork", "spawn", "forkserver"):
+                with multiprocessing.get_context(method).Pool(1) as pool:
+                    print(method, pool.map(names, [0])[0])
+        """,
+    )
+    ended = project.call()
+    assert ended.ok
+    assert ended.out.splitlines() == [f"{method} ('my queue', 'my json')" for method in ("fork", "spawn", "forkserver")]
+
+
 def test_an_entry_may_be_named_like_a_standard_module(project: Project) -> None:
     (project.code / "test").mkdir()
     (project.code / "test" / "__init__.py").write_text("")
