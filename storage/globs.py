@@ -13,7 +13,7 @@ from pathlib import Path
 from storage.errors import DataInvalid, UsageError
 from storage.hashing import unreadable
 
-Found = tuple[str, os.stat_result]  # the path that opens the file, its stat
+Found = tuple[str, int, int, int, int]  # the path that opens the file; its size, mtime_ns, inode and ctime_ns
 Pattern = tuple[str, ...]  # the parts of a pattern that are still to be matched
 
 WILD = re.compile(r"[*?\[]")
@@ -86,7 +86,8 @@ def _walk(base: str, prefix: str, pattern: Pattern) -> Iterator[tuple[str, Found
                         found = entry.stat()
                         if not stat.S_ISREG(found.st_mode):
                             raise DataInvalid("this is no regular file", place=entry.path, todo="leave it out")
-                        yield prefix + name, (entry.path, found)
+                        its = (entry.path, found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns)
+                        yield prefix + name, its
                 except FileNotFoundError as err:  # removed since the folder was listed, unless it is a link
                     if entry.is_symlink():
                         raise DataInvalid(

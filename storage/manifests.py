@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from blake3 import blake3
 
 from storage.errors import DataInvalid, ShedError
 from storage.hashing import hash_file
+from storage.keeping import is_copy
 from storage.objects import Objects
 from storage.project import ColumnType
 
@@ -58,8 +59,7 @@ class Manifest:
     @property
     def content(self) -> str:
         """The digest of paths and hashes alone: equal content is the same version, whenever it was written."""
-        named = [[table, entry.path, entry.blake3] for table, entries in self.tables.items() for entry in entries]
-        return blake3(json.dumps(sorted(named)).encode()).hexdigest()
+        return content_digest({name: [(e.path, e.blake3) for e in entries] for name, entries in self.tables.items()})
 
     @property
     def files(self) -> int:
@@ -102,6 +102,16 @@ class Manifest:
         )
 
 
+def content_digest(tables: Mapping[str, Sequence[tuple[str, str]]]) -> str:
+    """`Manifest.content` from the (path, blake3) pairs of each table, in any order."""
+    digest = blake3()
+    for table in sorted(tables):
+        lines = sorted([f"{path}\0{content}\n" for path, content in tables[table]])
+        digest.update(f"{table}\0{len(lines)}\n".encode())
+        digest.update("".join(lines).encode())
+    return digest.hexdigest()
+
+
 def load(objects: Objects, digest: str) -> Manifest:
     """Read a manifest from the objects. Raises ShedError when it is missing or damaged."""
     return Manifest.from_json(objects.verify(digest).read_text(encoding="utf-8"))
@@ -117,7 +127,8 @@ def content_of(objects: Objects, entry: Entry) -> Path:
     try:
         found = path.stat()
         same = (found.st_size, found.st_mtime_ns, found.st_ino) == (entry.size, entry.mtime_ns, entry.inode)
-        if same or hash_file(path).blake3 == entry.blake3:
+        copied = not entry.source and found.st_size == entry.size and is_copy(found)
+        if same or copied or hash_file(path).blake3 == entry.blake3:
             return path
     except OSError as err:
         raise _changed(entry, path, f"cannot be read: {err.strerror}") from err

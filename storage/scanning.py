@@ -7,7 +7,7 @@ import re
 import struct
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,14 +56,8 @@ class Scan:
         return sum(file.size for file in self.files)
 
 
-class Known(NamedTuple):
-    """What the cache knows of a file: its stat when it was hashed."""
-
-    size: int
-    mtime_ns: int
-    inode: int
-    ctime_ns: int
-    digest: bytes
+# What the cache knows of a file: its size, mtime_ns, inode and ctime_ns when it was hashed, and its blake3.
+Known = tuple[int, int, int, int, bytes]
 
 
 def scan(root: Path, globs: Sequence[str], stat_cache: Path, *, progress: Progress | None = None) -> Scan:
@@ -82,16 +76,14 @@ def scan(root: Path, globs: Sequence[str], stat_cache: Path, *, progress: Progre
     known = _load(stat_cache)
     files: list[ScannedFile] = []
     todo: list[int] = []
-    for path in sorted(found):
-        source, stat = found[path]
-        size, mtime, inode, ctime = stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns
+    for path, its in sorted(found.items()):
         before = known.get(path)
-        if before and before[:4] == (size, mtime, inode, ctime):
+        if before is not None and before[:4] == its[1:]:
             digest = before[4].hex()
         else:
             digest = ""
             todo.append(len(files))
-        files.append(ScannedFile(path, source, size, mtime, inode, ctime, digest))
+        files.append(ScannedFile(path, *its, digest))
     digests = hash_files([(files[i].source, files[i].size) for i in todo], progress)
     for i, digest in zip(todo, digests, strict=True):
         files[i] = files[i]._replace(blake3=digest)
@@ -130,8 +122,8 @@ def _load(path: Path) -> dict[str, Known]:
         return {}
     (count,) = COUNT.unpack_from(body)
     end = COUNT.size + count * RECORD.size
-    records = RECORD.iter_unpack(body[COUNT.size : end])
-    return dict(zip(body[end:].decode().split("\0"), map(Known._make, records), strict=True)) if count else {}
+    records: Iterator[Known] = RECORD.iter_unpack(memoryview(body)[COUNT.size : end])
+    return dict(zip(body[end:].decode().split("\0"), records, strict=True)) if count else {}
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -150,10 +142,10 @@ def _replace(path: Path, data: bytes) -> None:
 def _check_names(found: dict[str, Found]) -> None:
     if UNFIT.search("".join(found)) is None:
         return
-    for path, (source, _) in found.items():
+    for path, its in found.items():
         if UNFIT.search(path):
             raise DataInvalid(
                 "the name of this file holds a control character or is not UTF-8",
-                place=ascii(source),
+                place=ascii(its[0]),
                 todo="rename it",
             )
