@@ -9,8 +9,8 @@ from typing import Any
 
 from runners import supervisor
 from runners.listening import Listener
-from runners.outcome import Outcome
 from runners.pipeline import Context
+from runners.supervision.outcome import Outcome
 from storage.errors import RunFailed
 
 CHILD = Path(__file__).parent / "child.py"

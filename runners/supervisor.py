@@ -16,14 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runners.childfile import Child
-from runners.events import EventTail, OnEvent
-from runners.interrupts import Interrupts
-from runners.logs import BoundedLog
-from runners.outcome import MemoryKills, Outcome, read_result
-from runners.processes import MARK, alive, end_group, identify
-from runners.sampling import Sampler
-from runners.supervision import DEFAULT_LIMITS, Limits, Supervision, stop
+from runners.supervision.childfile import Child
+from runners.supervision.events import EventTail, OnEvent
+from runners.supervision.interrupts import Interrupts
+from runners.supervision.logs import BoundedLog
+from runners.supervision.outcome import MemoryKills, Outcome, read_result
+from runners.supervision.processes import MARK, alive, end_group, identify
+from runners.supervision.sampling import Sampler
+from runners.supervision.watching import DEFAULT_LIMITS, Limits, Supervision, stop
 from storage.errors import RunFailed
 
 __all__ = ["Limits", "Outcome", "adopt", "stop", "supervise", "torchrun_command"]
@@ -48,7 +48,7 @@ def supervise(
     Its output goes to RUN_DIR/log, behind what an earlier attempt wrote. `on_event` gets each line of events.jsonl as a
     dict, and from here `{"event": "stopping", "at", "reason"}` when the child is asked to stop. When it raises, the run
     goes on and the event comes again; an error that stays is raised after the run has ended. With `sample` the machine
-    is sampled (see `runners.sampling`), of its GPUs those in `gpu_indices` (as NVML counts them; None: all).
+    is sampled (see `runners.supervision.sampling`), of its GPUs those in `gpu_indices` (as NVML counts them; None: all).
 
     Ctrl-C and SIGTERM to this process stop the child (twice: at once) and show in the outcome; nothing is raised,
     unless they come too late to stop it.

@@ -11,10 +11,12 @@ from typing import Any
 
 from blake3 import blake3
 
-from runners import environment, processes, reporting, snapshot
 from runners.actions import datasets
+from runners.freezing import environment, snapshot
 from runners.pipeline import Context, Event, Stage, execute
+from runners.reports import reporting
 from runners.stages import evaluate, gate, package, prepare, train, validate
+from runners.supervision import processes
 from storage.errors import DataInvalid, GateRefused, TrainshedError, UsageError, nearest
 from storage.project import ProjectSpec, load_project
 from storage.read import models as read_models

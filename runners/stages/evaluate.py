@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import onnx
 
-from runners import calibration, packaging, scores, slices, trained
-from runners.comparison import gate_metric
-from runners.heldout import Floats, HeldOut
+from runners.evaluation import calibration, scores, slices
+from runners.evaluation.comparison import gate_metric
+from runners.evaluation.heldout import Floats, HeldOut
+from runners.packaging import assembly, trained
+from runners.packaging.signature import Signature
 from runners.pipeline import Context
-from runners.signature import Signature
 
 NAME = "evaluate"
 VERSION = 1
@@ -78,8 +79,8 @@ def _prediction(context: Context, rows: HeldOut) -> Floats:
     reference = context.directory("train") / "reference" / "test.npy"
     if reference.exists():
         gives = trained.what_it_gives(onnx.load(model), task, classes).gives
-        return packaging.predictions_of(np.load(reference), task, activated=gives != "logits")
+        return assembly.predictions_of(np.load(reference), task, activated=gives != "logits")
     with tempfile.TemporaryDirectory(dir=context.shed.tmp) as folder:
         out = Path(folder)
-        packaging.package_model(model, rows.encoding, task, classes, rows.raw, out, reference=None, parity_limit=1.0)
+        assembly.package_model(model, rows.encoding, task, classes, rows.raw, out, reference=None, parity_limit=1.0)
         return rows.predicted_by(out / "model.onnx", Signature.read(out / "signature.json"))

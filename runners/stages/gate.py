@@ -8,10 +8,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from runners import comparison, rules
-from runners.comparison import gate_metric
+from runners.evaluation import comparison, rules
+from runners.evaluation.comparison import gate_metric
+from runners.evaluation.scores import METRICS, metrics_of
 from runners.pipeline import Context
-from runners.scores import METRICS, metrics_of
 from storage.errors import GateRefused
 from storage.project import ProjectSpec
 from storage.read import models as read_models

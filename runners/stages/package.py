@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from runners import packaging
-from runners.heldout import HeldOut
+from runners.evaluation.heldout import HeldOut
+from runners.packaging import assembly
 from runners.pipeline import Context
 
 NAME = "package"
@@ -34,7 +34,7 @@ def work(context: Context, out: Path) -> dict[str, Any]:
     prepared, rows = context.facts("prepare"), HeldOut(context.directory("prepare"))
     trained = context.directory("train")
     reference = trained / "reference" / "test.npy"
-    facts = packaging.package_model(
+    facts = assembly.package_model(
         trained / "trained.onnx",
         rows.encoding,
         prepared["task"],

@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from runners import calling, preparing, preparing_files
+from runners import calling
+from runners.features import preparing, preparing_files
 from runners.opening import kept_files, open_tables
 from runners.pipeline import Context
 from storage.project import FeaturesSection

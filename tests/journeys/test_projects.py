@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runners.heldout import HeldOut
-from runners.packaging import predictions_of
-from runners.signature import Signature
+from runners.evaluation.heldout import HeldOut
+from runners.packaging.assembly import predictions_of
+from runners.packaging.signature import Signature
 from storage.read import models as read_models
 from storage.read import runs as read_runs
 from storage.shed import Shed

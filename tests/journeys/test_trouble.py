@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from runners.childfile import Child
-from runners.processes import Identity, alive
+from runners.supervision.childfile import Child
+from runners.supervision.processes import Identity, alive
 from storage import metrics
 from storage.read import models as read_models
 from storage.read import runs as read_runs

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from runners.childfile import Child
-from runners.interrupts import Interrupts
-from runners.logs import BoundedLog, read_log
-from runners.processes import Identity, alive, identify, members
-from runners.processes import signal as send
+from runners.supervision.childfile import Child
+from runners.supervision.interrupts import Interrupts
+from runners.supervision.logs import BoundedLog, read_log
+from runners.supervision.processes import Identity, alive, identify, members
+from runners.supervision.processes import signal as send
 from runners.supervisor import Limits, Outcome, adopt, stop, supervise, torchrun_command
 from storage.errors import RunFailed
 from tests.waiting import until

@@ -1,0 +1,1 @@
+"""What is frozen when a run is launched: code, diff, environment."""

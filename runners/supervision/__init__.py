@@ -1,0 +1,1 @@
+"""A child and its end: identity of processes, log, events, samples, outcome."""
