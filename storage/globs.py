@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def expand(root: Path, globs: Sequence[str]) -> dict[str, Found]:
     """
     found: dict[str, Found] = {}
     for glob in globs:
-        matches = dict(_walk(*_start(root, glob)))
+        matches = _walk(*_start(root, glob))
         if not matches:
             folder = (root / glob).is_dir()
             todo = f'for all files in it: "{glob.rstrip("/")}/**"' if folder else "check the pattern and the folder"
@@ -60,8 +60,9 @@ def _start(root: Path, glob: str) -> tuple[str, str, Pattern]:
     return base, (base[len(top) + 1 :] if inside else base.lstrip("/")) + "/", tuple(rest)
 
 
-def _walk(base: str, prefix: str, pattern: Pattern) -> Iterator[tuple[str, Found]]:
+def _walk(base: str, prefix: str, pattern: Pattern) -> dict[str, Found]:
     """Every file below `base` that the pattern matches. A folder is read once, however many ways `**` leads into it."""
+    matches: dict[str, Found] = {}
     # Each: a folder, its part of relative paths, what may match in it, and the real folders that links led away from.
     stack: list[tuple[str, str, frozenset[Pattern], tuple[str, ...]]] = [(base, prefix, frozenset([pattern]), ())]
     while stack:
@@ -71,7 +72,7 @@ def _walk(base: str, prefix: str, pattern: Pattern) -> Iterator[tuple[str, Found
             entries = os.scandir(folder)
         except OSError as err:
             if folder == base and isinstance(err, FileNotFoundError | NotADirectoryError):
-                return
+                return {}
             raise unreadable(folder, err) from err
         with entries:
             for entry in entries:
@@ -87,7 +88,7 @@ def _walk(base: str, prefix: str, pattern: Pattern) -> Iterator[tuple[str, Found
                         if not stat.S_ISREG(found.st_mode):
                             raise DataInvalid("this is no regular file", place=entry.path, todo="leave it out")
                         its = (entry.path, found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns)
-                        yield prefix + name, its
+                        matches[prefix + name] = its
                 except FileNotFoundError as err:  # removed since the folder was listed, unless it is a link
                     if entry.is_symlink():
                         raise DataInvalid(
@@ -95,6 +96,7 @@ def _walk(base: str, prefix: str, pattern: Pattern) -> Iterator[tuple[str, Found
                         ) from err
                 except OSError as err:
                     raise unreadable(entry.path, err) from err
+    return matches
 
 
 @lru_cache(maxsize=256)
