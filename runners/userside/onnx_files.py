@@ -10,7 +10,7 @@ from .failures import Unusable
 from .packages import has, needs
 from .predictions import Raw
 
-THROUGH = ("Squeeze", "Unsqueeze", "Reshape", "Identity", "Cast", "Flatten")
+THROUGH = ("Squeeze", "Unsqueeze", "Reshape", "Identity", "Cast", "Flatten", "Transpose", "Gather", "Slice", "Clip")
 
 
 class NotOnnx(Unusable):

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from runners.userside import export
+from runners.packaging import trained
+from runners.userside import export, onnx_files
 from runners.userside.export import ExportFailed, raw_of, settled
 from runners.userside.onnx_files import last_activation
 from runners.userside.predictions import WrongShape, in_batches, predictor
@@ -196,6 +197,10 @@ def test_one_output_for_a_whole_batch_is_refused(tmp_path: Path) -> None:
 def test_an_activation_at_the_end_is_seen(tmp_path: Path, module: nn.Module, found: str | None) -> None:
     export.export(settled(module), X, str(tmp_path / "trained.onnx"))
     assert last_activation(str(tmp_path / "trained.onnx")) == found
+
+
+def test_an_activation_is_looked_for_behind_the_same_nodes_as_in_packaging() -> None:
+    assert set(onnx_files.THROUGH) == trained.PASSING
 
 
 def test_predictions_are_probabilities_whatever_the_model_ends_in() -> None:
