@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TRAINSHED_HOME ?= $(CURDIR)/.shed
 
-.PHONY: demo test check lint types contracts unit faults bench clean help
+.PHONY: demo test check lint types contracts unit faults bench picture clean help
 
 help:
 	@echo "make demo    the sample project, from raw files through the gate to production"
@@ -12,6 +12,7 @@ help:
 	@echo "make check   lint, types and import contracts only"
 	@echo "make faults  the long forms of the fault tests"
 	@echo "make bench   our figures beside the floor and the peers that are installed"
+	@echo "make picture draws docs/batch.svg from the real screen"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "trainshed needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
@@ -50,3 +51,6 @@ bench: $(VENV)/.installed
 
 clean:
 	rm -rf $(VENV) .shed build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+picture: $(VENV)/.installed
+	$(BIN)/python docs/picture.py $(BIN)/trainshed --batch -p sample_project
