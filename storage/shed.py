@@ -133,10 +133,10 @@ class Shed:
             session.commit()
 
     @contextmanager
-    def lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
+    def lock(self, name: str, *, wait: bool = True, shared: bool = False) -> Iterator[bool]:
         """Hold the flock `locks/NAME`; the kernel frees it when the process ends. Yields whether it is held.
 
-        With `wait=False` it yields False at once when somebody else holds it.
+        With `wait=False` it yields False at once when somebody else holds it. Any number may hold it `shared` at once.
         """
         path = self.locks / checked_name(name, "lock")
         try:
@@ -145,7 +145,8 @@ class Shed:
             raise ShedError(f"cannot open a lock file: {err.strerror}", place=str(path)) from err
         try:
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+                fcntl.flock(fd, kind | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 yield False
                 return

@@ -7,12 +7,15 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runners.supervision.childfile import Child
+from runners.supervision.processes import end_group
 from storage.shed import Shed, open_shed
 
 ROOT = Path(__file__).parents[2]
@@ -74,8 +77,14 @@ class Workstation:
 
 
 @pytest.fixture
-def workstation(tmp_path: Path) -> Workstation:
-    return Workstation(tmp_path)
+def workstation(tmp_path: Path) -> Iterator[Workstation]:
+    """A fresh one; children that a failed test left running are ended."""
+    yield Workstation(tmp_path)
+    for path in (tmp_path / "shed" / "runs").glob("**/child.json"):
+        child = Child.read(path.parent)
+        identity = child.find() if child else None
+        if child and identity:
+            end_group(identity, mark=child.mark, grace_s=0)
 
 
 TOML = """\
