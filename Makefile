@@ -41,7 +41,7 @@ contracts: $(VENV)/.installed
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.installed
-	$(BIN)/pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -n auto --dist worksteal
 
 faults: $(VENV)/.installed
 	$(BIN)/pytest tests/faults
