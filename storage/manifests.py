@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from blake3 import blake3
 
+from storage.collecting import no_collections
 from storage.errors import DataInvalid, ShedError
 from storage.hashing import hash_file
 from storage.keeping import is_copy
@@ -84,6 +85,7 @@ class Manifest:
             counts[folder] = counts.get(folder, 0) + 1
         return dict(sorted(counts.items()))
 
+    @no_collections()
     def to_json(self) -> str:
         tables = {
             table: [[e.path, e.size, e.blake3, e.mtime_ns, e.inode, e.rows, e.schema, e.source] for e in entries]
@@ -93,6 +95,7 @@ class Manifest:
         return json.dumps({"kind": self.kind, "schemas": schemas, "tables": tables})
 
     @classmethod
+    @no_collections()
     def from_json(cls, text: str) -> Manifest:
         raw: dict[str, Any] = json.loads(text)
         return cls(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from storage.collecting import no_collections
 from storage.durable import MANY, sync_all
 from storage.errors import ShedError
 from storage.hashing import Progress, hash_bytes, hash_file, unreadable
@@ -129,6 +130,7 @@ class Objects:
         self.keep([ScannedFile(path.name, str(path), *stat, digest)], link=link)
         return digest
 
+    @no_collections()
     def keep(
         self, files: Sequence[ScannedFile], *, link: bool = True, progress: Progress | None = None
     ) -> list[Stored]:

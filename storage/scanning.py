@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from storage.collecting import no_collections
 from storage.errors import DataInvalid
 from storage.globs import Found, expand
 from storage.hashing import Progress, hash_files
@@ -48,6 +49,7 @@ class Scan:
         return sum(file.size for file in self.files)
 
 
+@no_collections()
 def scan(root: Path, globs: Sequence[str], stat_cache: Path, *, progress: Progress | None = None) -> Scan:
     """Find and hash the files that `globs` match below `root`, as `storage.globs.expand` says.
 
@@ -87,6 +89,7 @@ def _digests(now: KnownFiles, known: dict[str, tuple[Stat, str]]) -> tuple[list[
     return digests, todo
 
 
+@no_collections()
 def remember(scan: Scan, ctimes: Iterable[int] | None = None) -> None:
     """Write the stat cache, where there is something new to remember.
 
