@@ -12,7 +12,7 @@ from app.scope import Scope, scope_of
 from storage.errors import UsageError
 
 if TYPE_CHECKING:
-    from runners.adding import Kind
+    from runners.datasets.adding import Kind
 
 app = typer.Typer(help="Datasets and their versions.", rich_markup_mode=None, no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The dataset's name.")]

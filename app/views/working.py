@@ -60,9 +60,9 @@ class Working:
         share = min(1.0, done / total) if total else 1.0
         full, rest = "━─" if can_write(self.out.stderr, "━─") else "#-"
         bar = full * round(share * BAR) + rest * (BAR - round(share * BAR))
-        left = (now - self._began) * (1 - share) / share if share > 0.02 and now - self._began > 1 else None
+        left = (now - self._began) * (1 - share) / share if share > 0.02 and now - self._began > 1 else 0.0
         text = f"{what}  {bar} {share * 100:3.0f} %  {_amounts(what, done, total)}"
-        text += f"  {figures.duration(left)} left" if left else ""
+        text += f"  {figures.duration(round(left))} left" if left >= 1 else ""
         width = shutil.get_terminal_size().columns
         self.out.stderr.write("\r" + text[: width - 1] + "\x1b[K")
         self.out.stderr.flush()

@@ -11,6 +11,7 @@ import duckdb
 from runners.actions.dataset_views import checked_table, with_tables
 from runners.actions.datasets import resolve
 from runners.opening import manifest_of, open_tables
+from runners.stoppable import stoppable
 from storage import frames
 from storage.columns import identifier
 from storage.errors import DataInvalid
@@ -92,6 +93,6 @@ def _found(
     source: str = "",
     note: str = "",
 ) -> Found:
-    columns, rows = frames.query(con, sql, limit=None if limit is None else limit + 1)
+    columns, rows = stoppable(con, lambda: frames.query(con, sql, limit=None if limit is None else limit + 1))
     more = limit is not None and len(rows) > limit
     return Found(dataset.name, version.number, source, columns, rows[:limit], more, note)

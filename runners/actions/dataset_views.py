@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from runners import describing
 from runners.actions.datasets import resolve
-from runners.carding import card_path, write_card
-from runners.describing import Compared
+from runners.datasets import describing
+from runners.datasets.cards import card_path, write_card
+from runners.datasets.describing import Compared
 from runners.opening import manifest_of
 from storage import manifests
 from storage.errors import DataInvalid, UsageError, nearest

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners import adding
-from runners.adding import Added, Kind, Progress
+from runners.datasets import adding
+from runners.datasets.adding import Added, Kind, Progress
 from runners.opening import kept_files, manifest_of
 from storage import manifests
 from storage.errors import UsageError

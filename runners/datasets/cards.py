@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runners.describing import compare, keep, table_profile
+from runners.datasets.describing import compare, keep, table_profile
 from runners.opening import manifest_of
 from runners.reports.dataset_cards import CheckFacts, ColumnFacts, DatasetCardFacts, dataset_card
 from storage.manifests import Manifest

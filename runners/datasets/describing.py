@@ -14,6 +14,7 @@ import duckdb
 from blake3 import blake3
 
 from runners.opening import open_tables
+from runners.stoppable import stoppable
 from storage import dataset_diff, profiles, reading
 from storage.dataset_diff import Diff, Shift
 from storage.errors import DataInvalid
@@ -143,9 +144,10 @@ def _made(shed: Shed, cache: Path, manifest: Manifest, relation: str, query: str
     sources = [
         Source(Path(entry.source) if entry.source else shed.objects.path(entry.blake3), entry.path) for entry in entries
     ]
-    parquet = query is None and all(file_format(source.name) == "parquet" for source in sources)
+    all_parquet = query is None and all(file_format(source.name) == "parquet" for source in sources)
+    parquet = [source.content for source in sources] if all_parquet else []
     with open_tables(shed, manifest, query) as con, _told(sources, relation, query):
-        made = profiles.profile(con, relation, parquet=[source.content for source in sources] if parquet else [])
+        made = stoppable(con, lambda: profiles.profile(con, relation, parquet=parquet))
     keep(shed, cache, made.to_json())
     return made
 

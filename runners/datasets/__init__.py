@@ -1,0 +1,1 @@
+"""Dataset versions: made from files, profiled, compared, told in cards."""
