@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import struct
@@ -39,7 +40,7 @@ def main(command: list[str]) -> None:
             break
         stream.feed(data)
     os.waitpid(pid, 0)
-    console = Console(record=True, width=COLUMNS, file=Path(os.devnull).open("w"), force_terminal=True)
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     lines = [_line(screen, number) for number in range(ROWS)]
     while lines and not lines[-1].plain.strip():
         lines.pop()

@@ -48,7 +48,7 @@ def supervise(
     Its output goes to RUN_DIR/log, behind what an earlier attempt wrote. `on_event` gets each line of events.jsonl as a
     dict, and from here `{"event": "stopping", "at", "reason"}` when the child is asked to stop. When it raises, the run
     goes on and the event comes again; an error that stays is raised after the run has ended. With `sample` the machine
-    is sampled (see `runners.supervision.sampling`), of its GPUs those in `gpu_indices` (as NVML counts them; None: all).
+    is sampled (see `runners.supervision.sampling`), of its GPUs those in `gpu_indices` (in NVML's order; None: all).
 
     Ctrl-C and SIGTERM to this process stop the child (twice: at once) and show in the outcome; nothing is raised,
     unless they come too late to stop it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -115,11 +114,13 @@ def test_versions_are_found_by_number_or_alias(shed: Shed) -> None:
     assert read_models.version(shed, "m", "v1").number == 1
     with pytest.raises(UsageError, match="production"):
         read_models.version(shed, "m", "prodution")
-    with pytest.raises(UsageError, match='did you mean "m"|no model'):
+    with pytest.raises(UsageError, match="no model"):
         read_models.version(shed, "mm")
 
 
-@pytest.mark.parametrize("statement", ["INSERT INTO alias", "INSERT INTO decision", "UPDATE alias", "INSERT INTO audit"])
+@pytest.mark.parametrize(
+    "statement", ["INSERT INTO alias", "INSERT INTO decision", "UPDATE alias", "INSERT INTO audit"]
+)
 def test_a_kill_at_any_point_of_a_promotion_leaves_the_old_state_or_the_new_one(shed: Shed, statement: str) -> None:
     one, two = version(shed, "aa"), version(shed, "bb")
     write_models.promote(shed, one.id or 0)
@@ -138,7 +139,7 @@ def die(conn, cursor, statement, *rest):
         os.kill(os.getpid(), signal.SIGKILL)
 models.promote(shed, {two.id})
 """
-    done = subprocess.run([sys.executable, "-c", script], check=False, cwd=os.getcwd(), capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert aliases(shed) == old
     write_models.promote(shed, two.id or 0)

@@ -197,6 +197,13 @@ def test_infinities_and_nan_survive_as_flags(tmp_path: Path) -> None:
     assert metrics["loss"].last is None
     assert metrics["loss"].nonfinite_step == 0
     assert metrics["auroc"] == RunMetric(
-        run_id=run.id or 0, name="auroc", last=0.7, lowest=0.7, highest=0.7, count=1, last_step=None, nonfinite_step=None
+        run_id=run.id or 0,
+        name="auroc",
+        last=0.7,
+        lowest=0.7,
+        highest=0.7,
+        count=1,
+        last_step=None,
+        nonfinite_step=None,
     )
     assert json.dumps(read_runs.row(shed, run.id or 0).params) == "{}"
