@@ -14,10 +14,11 @@ from blake3 import blake3
 
 from runners.opening import manifest_of
 from storage import frames, reading, scanning
+from storage.collecting import no_collections
 from storage.errors import UsageError
 from storage.frames import Source
 from storage.keeping import is_copy
-from storage.manifests import Column, Entry, Manifest
+from storage.manifests import Column, Entry, Manifest, content_digest
 from storage.names import checked_name
 from storage.read import datasets as read_datasets
 from storage.scanning import Scan
@@ -89,20 +90,19 @@ def add(
     versions = read_datasets.versions(shed, name) if known is not None else []
     work = Work(shed, name, kind, by_reference, progress)
     shed.make_dir(shed.dataset_dir(name))
-    scans = {table: _scanned(work, root, table, patterns) for table, patterns in tables.items()}
-    hashed = sum(scan.hashed for scan in scans.values())
-    found = Manifest(kind, {table: _entries(scan, by_reference) for table, scan in scans.items()})
-    same = next((version for version in versions if version.content == found.content), None)
-    if same is not None and (same.by_reference or _in_place(shed, scans)):
-        _remember(scans)
-        return Added(shed, read_datasets.dataset(shed, name), same, False, hashed)
-    before = manifest_of(shed, versions[-1]) if versions else None
-    overwritten = sorted(_overwritten(before, scans))
-    if by_reference:
-        _remember(scans)
-    manifest = _complete(work, found if by_reference else _kept(work, scans), before)
-    version, is_new = _recorded(work, manifest, note)
-    return Added(shed, read_datasets.dataset(shed, name), version, is_new, hashed, overwritten)
+    with shed.lock("gc", shared=True):  # contents that no row names yet must not be collected
+        scans = {table: _scanned(work, root, table, patterns) for table, patterns in tables.items()}
+        hashed = sum(scan.hashed for scan in scans.values())
+        content = _content(scans)
+        same = next((version for version in versions if version.content == content), None)
+        if same is not None and (same.by_reference or _in_place(shed, scans)):
+            _remember(scans)
+            return Added(shed, read_datasets.dataset(shed, name), same, False, hashed)
+        before = manifest_of(shed, versions[-1]) if versions else None
+        overwritten = sorted(_overwritten(before, scans))
+        manifest = _complete(work, _referred_to(scans, kind) if by_reference else _kept(work, scans), before)
+        version, is_new = _recorded(work, manifest, note)
+        return Added(shed, read_datasets.dataset(shed, name), version, is_new, hashed, overwritten)
 
 
 def _scanned(work: Work, root: Path, table: str, patterns: Sequence[str]) -> Scan:
@@ -112,11 +112,9 @@ def _scanned(work: Work, root: Path, table: str, patterns: Sequence[str]) -> Sca
     return scanning.scan(root, patterns, cache, progress=work.telling("reading"))
 
 
-def _entries(scan: Scan, by_reference: bool) -> list[Entry]:
-    return [
-        Entry(f.path, f.size, f.blake3, f.mtime_ns, f.inode, source=f.source if by_reference else None)
-        for f in scan.files
-    ]
+@no_collections()
+def _content(scans: Mapping[str, Scan]) -> str:
+    return content_digest({table: [(file.path, file.blake3) for file in scan.files] for table, scan in scans.items()})
 
 
 def _remember(scans: Mapping[str, Scan]) -> None:
@@ -124,17 +122,20 @@ def _remember(scans: Mapping[str, Scan]) -> None:
         scanning.remember(scan)
 
 
+@no_collections()
 def _in_place(shed: Shed, scans: Mapping[str, Scan]) -> bool:
     """Whether all contents are kept already, as far as their stat tells."""
-    root = str(shed.objects.root)
+    root = os.open(shed.objects.root, os.O_RDONLY | os.O_DIRECTORY)  # paths from here on are looked up faster
     try:
         for scan in scans.values():
             for file in scan.files:
-                kept = os.lstat(f"{root}/{file.blake3[:2]}/{file.blake3[2:]}")  # a Path would double the time
+                kept = os.lstat(f"{file.blake3[:2]}/{file.blake3[2:]}", dir_fd=root)
                 if kept.st_size != file.size or not (kept.st_ino == file.inode or is_copy(kept)):
                     return False
     except FileNotFoundError:
         return False
+    finally:
+        os.close(root)
     return True
 
 
@@ -148,6 +149,16 @@ def _overwritten(before: Manifest | None, scans: Mapping[str, Scan]) -> Iterator
             entry = linked.get((file.path, file.inode))
             if entry is not None and entry.blake3 != file.blake3:
                 yield file.path
+
+
+def _referred_to(scans: Mapping[str, Scan], kind: Kind) -> Manifest:
+    """Leave all contents where they are."""
+    _remember(scans)
+    tables = {
+        table: [Entry(f.path, f.size, f.blake3, f.mtime_ns, f.inode, source=f.source) for f in scan.files]
+        for table, scan in scans.items()
+    }
+    return Manifest(kind, tables)
 
 
 def _kept(work: Work, scans: Mapping[str, Scan]) -> Manifest:
