@@ -50,13 +50,13 @@ def collect(shed: Shed, *, dry_run: bool, now: float | None = None) -> Collected
     Nothing younger than an hour is touched, nor anything that came after the oldest run at work was created.
 
     Raises:
-        UsageError: while another process collects.
+        UsageError: while another process collects, or adds to a dataset.
         ShedError: when a manifest cannot be read: its files could not be told from garbage. Nothing is removed then.
     """
     now = time.time() if now is None else now
     with shed.lock("gc", wait=False) as mine:
         if not mine:
-            raise UsageError("another process is at it", todo="wait for it, then try again")
+            raise UsageError("a collection or a `data add` is at work", todo="wait for its end, then try again")
         found = list(_garbage(shed, now))
         if not dry_run:
             for item in found:

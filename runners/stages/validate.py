@@ -10,6 +10,7 @@ import duckdb
 
 from runners import calling, checks
 from runners.checks import CheckResult
+from runners.datasets.cards import write_card
 from runners.opening import open_tables
 from runners.pipeline import Context
 from storage.columns import literal
@@ -36,7 +37,7 @@ def inputs(context: Context) -> dict[str, Any]:
 
 def work(context: Context, out: Path) -> dict[str, Any]:
     results = _table_results(context, out) if context.spec.dataset.kind == "table" else _files_results(context)
-    facts = {"checks": [result.to_json() for result in results], "files": context.version.files}
+    facts: dict[str, Any] = {"checks": [result.to_json() for result in results], "files": context.version.files}
     (out / "report.json").write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
     broken = [result for result in results if not result.passed]
     for result in broken:
@@ -44,6 +45,7 @@ def work(context: Context, out: Path) -> dict[str, Any]:
     stopping = [result for result in broken if result.on_fail == "stop"]
     if stopping:
         raise _stopped(context, stopping, facts)
+    write_card(context.shed, context.dataset.name, context.version.number, facts["checks"])
     return facts
 
 
