@@ -83,8 +83,15 @@ def _faults(tree: Any) -> Iterator[str]:
 
 
 def plain(sql: str) -> str:
-    """A statement without its closing semicolon, ready to be put in parentheses."""
-    return sql.strip().rstrip(";").rstrip()
+    """A statement without its closing semicolon and what follows that, ready to be put in parentheses."""
+    text = sql.encode()
+    for place, kind in reversed(duckdb.tokenize(sql)):
+        if kind == duckdb.token_type.comment:
+            continue
+        if text[place : place + 1] != b";":
+            break
+        text = text[:place]
+    return text.decode().strip()
 
 
 def first_line(err: Exception) -> str:

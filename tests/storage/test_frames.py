@@ -191,6 +191,14 @@ def test_params_are_bound_and_rows_limited(con: duckdb.DuckDBPyConnection) -> No
     assert query(con, "select id from flights order by id desc -- last", limit=1) == (["id"], [(3,)])
 
 
+@pytest.mark.parametrize(
+    "sql", ["select 1; -- é;", "select 1 -- c\n;", " select 1 ; /* ; */ ;", "-- a\nselect 1", "select 1 -- ;"]
+)
+def test_semicolons_and_comments_around_a_query_do_no_harm(con: duckdb.DuckDBPyConnection, sql: str) -> None:
+    assert query(con, sql, limit=5)[1] == [(1,)]
+    assert query(con, "select 'é;' as a; -- é", limit=5)[1] == [("é;",)]
+
+
 def test_an_unknown_column_is_named_with_the_nearest(con: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(UsageError, match="carier"):
         query(con, "select carier from flights")
