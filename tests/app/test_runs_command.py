@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -151,7 +152,8 @@ def test_on_a_terminal_there_are_colours_and_relative_times(shed: Shed) -> None:
     run_of(shed, EVIL, status="failed", log=b"\x1b[2J\x1b]0;owned\x07line\n")
     code, told = on_a_terminal(shed, "runs", "list", NO_COLOR="")
     assert code == 0
-    assert "just now" in told and "\x1b[31mfailed" in told and "evil\\x1b[31m\\x07[bold]name[/bold]" in told
+    assert re.search(r"just now|\d+ s ago", told)
+    assert "\x1b[31mfailed" in told and "evil\\x1b[31m\\x07[bold]name[/bold]" in told
     code, told = on_a_terminal(shed, "runs", "list", NO_COLOR="1")
     assert "\x1b" not in told
     assert on_a_terminal(shed, "runs", "logs", "1")[1] == "line\n"
