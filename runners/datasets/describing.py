@@ -22,7 +22,6 @@ from storage.frames import Source, file_format
 from storage.manifests import Manifest
 from storage.profiles import Profile
 from storage.shed import Shed
-from storage.sql import first_line
 
 PROFILED = 1  # counts up when a profile would come out differently from the same rows
 QUERY_VIEW = "data"
@@ -159,7 +158,7 @@ def _told(sources: list[Source], table: str, query: str | None) -> Iterator[None
         with reading.told(sources, table) if query is None else nullcontext():
             yield
     except duckdb.Error as err:
-        raise DataInvalid(first_line(err), place="[dataset] query") from None
+        raise DataInvalid(reading.reason(err, sources), place="[dataset] query") from None
 
 
 def keep(shed: Shed, path: Path, text: str) -> None:
