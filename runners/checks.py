@@ -8,10 +8,12 @@ from typing import Any
 
 import duckdb
 
+from storage import frames
 from storage.columns import column_type
-from storage.errors import nearest
+from storage.errors import UsageError, nearest
 from storage.manifests import Manifest
 from storage.project import ColumnCheck, ProjectSpec, Scalar
+from storage.sql import plain
 
 SAMPLE_ROWS = 5
 
@@ -125,8 +127,11 @@ def row_check(con: duckdb.DuckDBPyConnection, least: int) -> CheckResult:
 def sql_check(con: duckdb.DuckDBPyConnection, name: str, query: str, on_fail: str) -> CheckResult:
     """`[checks] sql`: every row that the query returns is a failure. A query that cannot run is a broken check too."""
     try:
-        count = _count(con, f"select count(*) from ({query})", [])
-        rows = _sample(con, f"select * from ({query}) limit {SAMPLE_ROWS}", []) if count else []
+        frames.select_only(query)
+        count = _count(con, f"select count(*) from ({plain(query)})", [])
+        rows = _sample(con, f"select * from ({plain(query)}) limit {SAMPLE_ROWS}", []) if count else []
+    except UsageError as err:
+        return CheckResult(name, on_fail, False, 1, f"the check's query fails: {err.message}")
     except duckdb.Error as err:
         return CheckResult(name, on_fail, False, 1, f"the check's query fails: {str(err).splitlines()[0]}")
     return CheckResult(name, on_fail, count == 0, count, f"{count:,} rows break it" if count else "", rows)
@@ -189,14 +194,13 @@ def _count(con: duckdb.DuckDBPyConnection, query: str, given: list[Any]) -> int:
 
 
 def _sample(con: duckdb.DuckDBPyConnection, query: str, given: list[Any]) -> list[dict[str, Any]]:
-    result = con.execute(query, given)
-    names = [column[0] for column in result.description or []]
+    names, found = frames.query(con, query, given)
     return [
         {
             name: value if isinstance(value, (int, float, bool, str)) or value is None else str(value)
             for name, value in zip(names, row, strict=True)
         }
-        for row in result.fetchall()
+        for row in found
     ]
 
 

@@ -8,7 +8,7 @@ import duckdb
 
 from storage import frames, manifests
 from storage.frames import Source
-from storage.manifests import Manifest
+from storage.manifests import Entry, Manifest
 from storage.shed import Shed
 from storage.tables import DatasetVersion
 
@@ -36,7 +36,12 @@ def open_tables(
         DataInvalid: when a file is not what it was when the version was made, or the query cannot run.
     """
     tables = {
-        table: [Source(manifests.content_of(shed.objects, entry), entry.path) for entry in entries]
-        for table, entries in manifest.tables.items()
+        table: [_source(shed, manifest, entry) for entry in entries] for table, entries in manifest.tables.items()
     }
-    return frames.connect(tables, query, writes_to=writes_to)
+    return frames.connect(tables, query, writes_to=writes_to, spill=shed.tmp)
+
+
+def _source(shed: Shed, manifest: Manifest, entry: Entry) -> Source:
+    """With the columns that were found when the version was made: a CSV is not sniffed again."""
+    columns = manifest.schemas[entry.schema] if entry.schema else None
+    return Source(manifests.content_of(shed.objects, entry), entry.path, columns, entry.rows)
