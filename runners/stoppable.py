@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 import duckdb
@@ -17,11 +18,20 @@ def stoppable(con: duckdb.DuckDBPyConnection, work: Callable[[], Result]) -> Res
 
     DuckDB with several threads does not notice signals. So it works in a thread here, and this one waits for Ctrl-C.
     """
-    with ThreadPoolExecutor(1, "duckdb") as pool:
-        future = pool.submit(work)
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            while not wait([future], ASK_AGAIN_S).done:
-                con.interrupt()
-            raise
+    done: Future[Result] = Future()
+
+    def run() -> None:
+        if done.set_running_or_notify_cancel():
+            try:
+                done.set_result(work())
+            except BaseException as err:
+                done.set_exception(err)
+
+    try:
+        threading.Thread(target=run, name="duckdb", daemon=True).start()
+        return done.result()
+    except KeyboardInterrupt:
+        while not (done.cancel() or done.done()):
+            con.interrupt()
+            wait([done], ASK_AGAIN_S)
+        raise
