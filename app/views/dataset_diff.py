@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from app import figures
 from app.output import Output, Styled, Table
-from app.views.profiles import text
+from app.views.profiles import briefly
 
 if TYPE_CHECKING:
     from runners.actions.dataset_views import Difference
@@ -104,7 +104,7 @@ def _tell_shifts(out: Output, shifts: list[Shift], title: str) -> None:
             Styled(f"{shift.psi:.3f}", SIZES[shift.size]),
             f"{shift.js:.3f}",
             _moved(f"{shift.nulls[0] * 100:.1f} %", f"{shift.nulls[1] * 100:.1f} %"),
-            _moved(text(shift.mean[0]), text(shift.mean[1])),
+            _moved(*briefly(*shift.mean)),
         ]
         for shift in shifts[:SHOWN_SHIFTS]
     ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from app import figures
@@ -18,6 +20,9 @@ LEVELS = "▁▂▃▄▅▆▇█"
 PLAIN_LEVELS = "_.:-=+*#"
 SKETCH = 10  # characters of a histogram in a line
 BAR = 40  # characters of the longest bar of a whole one
+BRIEF = 12  # characters of a value in a line
+WIDE = 100  # columns of a terminal that has room for all of a line
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 SHOWN_QUANTILES = ("0", "0.05", "0.25", "0.5", "0.75", "0.95", "1")
 TOP_IN_LINE = 2
 
@@ -61,19 +66,30 @@ def _tell_all(out: Output, profile: Profile) -> None:
             each.type,
             _nulls(each, profile.rows),
             _distinct(each),
-            text(each.min),
-            text(each.mean),
-            text(each.max),
+            *briefly(each.min, each.mean, each.max),
             _values(out, each, profile.rows),
         ]
         for each in profile.columns
     ]
+    if out.terminal and get_terminal_size().columns < WIDE:  # the sketch tells more than the mean does
+        table = Table(
+            [name for name in table.columns if name != "mean"], [[*r[:5], *r[6:]] for r in table.rows], align="llrrrrl"
+        )
     out.table(table, aligned=not out.terminal)
+
+
+def briefly(*values: Value) -> list[str]:
+    """Values of one column in a few characters each: times without what they have in common, or by the day."""
+    told = [text(value) for value in values]
+    days = {each[:10] for each in told if each}
+    if all(MOMENT.match(each) for each in told if each):
+        told = [each[11:19] if len(days) == 1 else each[:10] for each in told]
+    return [each if len(each) <= BRIEF else each[: BRIEF - 1] + "…" for each in told]
 
 
 def _values(out: Output, column: ColumnProfile, rows: int) -> str:
     if column.top and column.type != "integer":
-        return ", ".join(f"{text(value)} {_share(count, rows)}" for value, count in column.top[:TOP_IN_LINE])
+        return ", ".join(f"{briefly(value)[0]} {_share(count, rows)}" for value, count in column.top[:TOP_IN_LINE])
     return sketch(column.histogram, LEVELS if can_write(out.people, LEVELS) else PLAIN_LEVELS)
 
 
@@ -102,7 +118,7 @@ def text(value: Value) -> str:
         return str(value)
     if isinstance(value, float):
         return figures.number(value).replace(",", "")
-    return value.replace("T", " ") if value[10:11] == "T" and value[:4].isdigit() else value
+    return value.replace("T", " ", 1) if MOMENT.match(value.replace("T", " ", 1)) else value
 
 
 def sketch(histogram: Histogram | None, levels: str) -> str:
