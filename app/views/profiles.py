@@ -49,7 +49,8 @@ def show_profiles(out: Output, found: list[Profiled], *, column: str | None) -> 
 
 
 def _say_head(out: Output, found: Profiled) -> None:
-    name = f"{found.dataset} v{found.version}, {'the project’s query' if found.is_query else found.table}"
+    source = "the project's query" if found.is_query else found.table
+    name = f"{found.dataset} v{found.version}, {source}"
     out.say(f"{name}  {found.profile.rows:,} rows, {len(found.profile.columns):,} columns", "bold")
     if found.profile.sampled is not None:
         out.note(
