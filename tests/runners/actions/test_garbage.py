@@ -125,7 +125,7 @@ def test_a_damaged_manifest_stops_it_before_anything_is_gone(shed: Shed) -> None
 
 
 def test_one_at_a_time(shed: Shed) -> None:
-    with shed.lock("gc"), pytest.raises(UsageError, match="another process"):
+    with shed.lock("gc"), pytest.raises(UsageError, match="is at work"):
         collect(shed, dry_run=False)
 
 
