@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from blake3 import blake3
 from runners.opening import manifest_of
 from storage import frames, reading, scanning
 from storage.collecting import no_collections
-from storage.errors import UsageError
+from storage.errors import ShedError, UsageError
 from storage.frames import Source
 from storage.keeping import is_copy
 from storage.manifests import Column, Entry, Manifest, content_digest
@@ -89,14 +90,18 @@ def add(
         raise UsageError(f'dataset "{name}" is of kind {known.kind}, not {kind}', todo="give it another name")
     versions = read_datasets.versions(shed, name) if known is not None else []
     work = Work(shed, name, kind, by_reference, progress)
-    shed.make_dir(shed.dataset_dir(name))
+    try:
+        shed.make_dir(shed.dataset_dir(name))
+    except OSError as err:
+        raise ShedError(f"cannot write here: {err.strerror}", place=str(shed.dataset_dir(name))) from err
     with shed.lock("gc", shared=True):  # contents that no row names yet must not be collected
         scans = {table: _scanned(work, root, table, patterns) for table, patterns in tables.items()}
         hashed = sum(scan.hashed for scan in scans.values())
         content = _content(scans)
         same = next((version for version in versions if version.content == content), None)
         if same is not None and (same.by_reference or _in_place(shed, scans)):
-            _remember(scans)
+            for scan in scans.values():
+                _remember(scan)
             return Added(shed, read_datasets.dataset(shed, name), same, False, hashed)
         before = manifest_of(shed, versions[-1]) if versions else None
         overwritten = sorted(_overwritten(before, scans))
@@ -117,9 +122,9 @@ def _content(scans: Mapping[str, Scan]) -> str:
     return content_digest({table: [(file.path, file.blake3) for file in scan.files] for table, scan in scans.items()})
 
 
-def _remember(scans: Mapping[str, Scan]) -> None:
-    for scan in scans.values():
-        scanning.remember(scan)
+def _remember(scan: Scan, ctimes: Sequence[int] | None = None) -> None:
+    with suppress(OSError):  # then these files are hashed again the next time
+        scanning.remember(scan, ctimes)
 
 
 @no_collections()
@@ -153,7 +158,8 @@ def _overwritten(before: Manifest | None, scans: Mapping[str, Scan]) -> Iterator
 
 def _referred_to(scans: Mapping[str, Scan], kind: Kind) -> Manifest:
     """Leave all contents where they are."""
-    _remember(scans)
+    for scan in scans.values():
+        _remember(scan)
     tables = {
         table: [Entry(f.path, f.size, f.blake3, f.mtime_ns, f.inode, source=f.source) for f in scan.files]
         for table, scan in scans.items()
@@ -166,7 +172,7 @@ def _kept(work: Work, scans: Mapping[str, Scan]) -> Manifest:
     tables: dict[str, list[Entry]] = {}
     for table, scan in scans.items():
         stored = work.shed.objects.keep(scan.files, progress=work.telling("keeping"))
-        scanning.remember(scan, [each.source_ctime_ns for each in stored])
+        _remember(scan, [each.source_ctime_ns for each in stored])
         tables[table] = [
             Entry(file.path, file.size, file.blake3, kept.mtime_ns, kept.inode)
             for file, kept in zip(scan.files, stored, strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from runners.opening import open_tables
 from runners.stoppable import stoppable
 from storage import dataset_diff, profiles, reading
 from storage.dataset_diff import Diff, Shift
-from storage.errors import DataInvalid
+from storage.errors import DataInvalid, ShedError
 from storage.frames import Source, file_format
 from storage.manifests import Manifest
 from storage.profiles import Profile
@@ -147,7 +147,8 @@ def _made(shed: Shed, cache: Path, manifest: Manifest, relation: str, query: str
     parquet = [source.content for source in sources] if all_parquet else []
     with open_tables(shed, manifest, query) as con, _told(sources, relation, query):
         made = stoppable(con, lambda: profiles.profile(con, relation, parquet=parquet))
-    keep(shed, cache, made.to_json())
+    with suppress(ShedError):  # without room for it, it is made again when it is asked for again
+        keep(shed, cache, made.to_json())
     return made
 
 
@@ -162,15 +163,20 @@ def _told(sources: list[Source], table: str, query: str | None) -> Iterator[None
 
 
 def keep(shed: Shed, path: Path, text: str) -> None:
-    """Write a file of a dataset's directory: whole or not at all, and for the whole group."""
-    shed.make_dir(path.parent)
-    fd, temporary = tempfile.mkstemp(dir=shed.tmp)
+    """Write a file of a dataset's directory: whole or not at all, and for the whole group.
+
+    Raises:
+        ShedError: when the disk is full, or the shed cannot be written.
+    """
+    temporary = shed.tmp / f"{path.name}-{os.getpid()}-{threading.get_ident()}"
     try:
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
+        shed.make_dir(path.parent)
+        with temporary.open("w", encoding="utf-8") as file:
             file.write(text)
-            os.fchmod(fd, 0o660)
-        Path(temporary).replace(path)
-    except BaseException:
+            os.fchmod(file.fileno(), 0o660)
+        temporary.replace(path)
+    except OSError as err:
+        raise ShedError(f"cannot write here: {err.strerror or err}", place=str(path)) from err
+    finally:
         with suppress(OSError):
-            Path(temporary).unlink()
-        raise
+            temporary.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ import pytest
 
 from runners.actions import dataset_rows, dataset_views, datasets
 from storage import profiles
-from storage.errors import DataInvalid, UsageError
+from storage.errors import DataInvalid, ShedError, UsageError
 from storage.shed import Shed, open_shed
 from storage.write import runs as write_runs
 from tests.scenes import run_of
@@ -258,3 +258,13 @@ def test_hostile_columns_go_through_every_verb(shed: Shed, tmp_path: Path) -> No
     assert [column.name for column in dataset_views.profile(shed, "h")[0].profile.columns] == names
     card = dataset_views.card(shed, "h")[1]
     assert "\x1b" not in card and "\\[red\\]" in card
+
+
+def test_a_profile_that_cannot_be_kept_is_told_all_the_same(shed: Shed, project: Path) -> None:
+    add_points(shed, project)
+    folder = shed.dataset_dir("points")
+    folder.rename(folder.with_name("elsewhere"))
+    folder.write_text("no directory")
+    assert dataset_views.profile(shed, "points")[0].profile.rows == 100
+    with pytest.raises(ShedError, match="cannot write here"):
+        dataset_views.card(shed, "points")
