@@ -51,7 +51,9 @@ class Listener:
             self._share, self._text = event.get("share"), str(event.get("text") or "")
             self._tell_progress()
         elif kind == "note":
-            self._note(str(event.get("text") or ""), warning=event.get("level") == "warning")
+            self._note(str(event.get("text") or ""))
+        elif kind == "warning":
+            self._context.tell({"event": "warning", "text": str(event.get("text") or "")})
         elif kind == "artifact":
             self._keep_artifact(str(event["name"]), Path(str(event["path"])))
         elif kind == "nonfinite":
@@ -60,11 +62,10 @@ class Listener:
         elif kind == "stopping":
             self._context.tell({"event": "note", "text": f"stopping: {event.get('reason')}"})
 
-    def _note(self, text: str, *, warning: bool) -> None:
+    def _note(self, text: str) -> None:
         if text.strip():
-            if not warning:
-                write_runs.add_note(self._context.shed, self._context.run_id, text)
-            self._context.tell({"event": "warning" if warning else "note", "text": text})
+            write_runs.add_note(self._context.shed, self._context.run_id, text)
+            self._context.tell({"event": "note", "text": text})
 
     def _keep_artifact(self, name: str, path: Path) -> None:
         shed = self._context.shed

@@ -206,3 +206,17 @@ def test_a_gate_metric_that_is_misspelt_is_told_before_anything_is_trained(
     assert ended.code == 2, ended.told
     assert 'did you mean "auroc"?' in ended.told
     assert ended.stages == {}
+
+
+def test_a_warning_of_the_child_is_told(workstation: Workstation, tiny: Path) -> None:
+    project = slow(tiny)
+    process = workstation.start("--batch", "-p", project, "--json")
+    until((project / "reached").exists)
+    os.kill(child_of(workstation).pid, signal.SIGKILL)
+    workstation.ended(process)
+    newest = max((workstation.shed.run_dir(1) / "checkpoints").glob("*.pt"), key=lambda path: path.stat().st_mtime_ns)
+    newest.write_bytes(b"damaged")
+    (project / "go").touch()
+    ended = workstation.batch(project)
+    assert ended.code == 0, ended.told
+    assert any(line["event"] == "warning" and "checkpoint" in line["text"] for line in ended.lines), ended.told
