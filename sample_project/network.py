@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Members(nn.Module):
-    """A linear layer for each of `members` networks at once: [members, n, inputs] → [members, n, outputs]."""
+    """A linear layer for each of several networks: [n, inputs] or [members, n, inputs] → [members, n, outputs]."""
 
     def __init__(self, members: int, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -24,18 +24,19 @@ class Members(nn.Module):
 class DelayNetwork(nn.Module):
     """Logits that a flight arrives late, from the encoded matrix x [n, columns].
 
-    Some eight months hold few storms, and sixty flights share the weather of each of their hours: one network learns
-    those days by heart. So there are `members` small ones, none of which may rely on a single column.
+    Eight months hold few storms, and some sixty flights share the weather of each hour: one large network learns those
+    days by heart. So there are several small ones, and in training none may rely on a single column.
 
     Args:
         numeric: how many leading columns are numbers; the others are codes of categories, 0 for one never seen.
         categories: the number of codes of each categorical column.
         members, width: how many networks, and how wide their two hidden layers are.
         embedding: the most dimensions that a category gets.
-        dropout: share of hidden units left out in training.
         input_dropout: share of numbers set to their mean in training.
         code_dropout: share of codes set to 0 in training, which is how code 0 learns to mean "some other".
     """
+
+    FAR = 3.0  # standard deviations: a cloudburst is thirty, and counts as far out, no more
 
     def __init__(
         self,
@@ -45,7 +46,6 @@ class DelayNetwork(nn.Module):
         members: int,
         width: int,
         embedding: int,
-        dropout: float,
         input_dropout: float,
         code_dropout: float,
     ) -> None:
@@ -60,20 +60,18 @@ class DelayNetwork(nn.Module):
         self.layers = nn.Sequential(
             Members(members, inputs, width),
             nn.ReLU(),
-            nn.Dropout(dropout),
             Members(members, width, width),
             nn.ReLU(),
-            nn.Dropout(dropout),
             Members(members, width, 1),
         )
 
     def members(self, x: Tensor) -> Tensor:
-        """Each member's logits, [members, n]: every one of them is trained on the loss of its own."""
-        numbers, codes = x[:, : self.numeric], x[:, self.numeric :].long()
+        """Each member's logits, [members, n]; each is trained on its own loss."""
+        numbers, codes = x[:, : self.numeric].clamp(-self.FAR, self.FAR), x[:, self.numeric :]
         if self.training:
             numbers = numbers * (torch.rand_like(numbers) >= self.input_dropout)
-            codes = codes * (torch.rand_like(x[:, self.numeric :]) >= self.code_dropout)
-        parts = [table(codes[:, place]) for place, table in enumerate(self.embeddings)]
+            codes = codes * (torch.rand_like(codes) >= self.code_dropout)
+        parts = [table(codes[:, place].long()) for place, table in enumerate(self.embeddings)]
         return self.layers(torch.cat([numbers, *parts], dim=1)).squeeze(-1)
 
     def forward(self, x: Tensor) -> Tensor:

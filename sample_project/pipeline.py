@@ -27,7 +27,6 @@ def train(run: Any) -> nn.Module:
         members=params.members,
         width=params.width,
         embedding=params.embedding,
-        dropout=params.dropout,
         input_dropout=params.input_dropout,
         code_dropout=params.code_dropout,
     ).to(device)
