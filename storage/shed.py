@@ -26,10 +26,10 @@ from storage.names import checked_name
 from storage.objects import Objects
 from storage.tables import Audit
 
-HEAD = "0001"  # the newest migration; a test holds it against storage/migrations
+HEAD = "0002"  # the newest migration; a test holds it against storage/migrations
 APPLICATION_ID = 0x74736864  # "tshd", in the header of shed.db
 BUSY_SECONDS = 60
-FOLDERS = ("objects", "runs", "stages", "datasets", "endpoints", "locks", "tmp")
+FOLDERS = ("objects", "runs", "stages", "datasets", "sweeps", "endpoints", "locks", "tmp")
 
 
 def default_root() -> Path:
@@ -90,6 +90,9 @@ class Shed:
 
     def stage_dir(self, key: str) -> Path:
         return self.stages / checked_name(key, "stage key")
+
+    def sweep_dir(self, sweep_id: int) -> Path:
+        return self.root / "sweeps" / str(int(sweep_id))
 
     def dataset_dir(self, name: str) -> Path:
         return self.root / "datasets" / checked_name(name, "dataset")

@@ -90,6 +90,87 @@ class Run(SQLModel, table=True):
     progress_text: str = ""
     exit_code: int | None = None
     reason: str = ""
+    kind: str = "pipeline"  # or "command": what `trainshed exec` queued
+    ending: str = ""  # how it ended, for programs: see runners.supervision.outcome.Ending
+    devices: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    peak_rss_bytes: int | None = None
+    peak_gpu_bytes: int | None = None  # the most that it held on any one GPU
+    sweep_id: int | None = None
+    trial: int | None = None
+
+
+class Queued(SQLModel, table=True):
+    """What a run asked of the queue. It waits while the run's status is `queued`; kept after, for the next attempt."""
+
+    __tablename__ = "queued"
+
+    run_id: int = Field(foreign_key="run.id", primary_key=True)
+    user: str = Field(index=True)
+    host: str
+    request: str  # digest of the request in the user's own directory: an agent runs nothing else
+    queued_at: float
+    priority: int = 0
+    position: float = 0.0  # the order among one user's runs of one priority; smaller is sooner
+    gpus: int = 1
+    gpu_memory: int | None = None  # bytes on each GPU, shared with others; None: the GPUs alone
+    retries: int = 0  # how often it may still be started again after a failure
+    after: list[int] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    forced: bool = False  # launched although it will hardly fit
+    held: str = ""  # why it cannot start, in words; empty while it only waits for its turn
+
+
+class DeviceUse(SQLModel, table=True):
+    """A run's hold on one GPU or CPU slot, from its grant to its end: the hours that fair share counts."""
+
+    __tablename__ = "device_use"
+    __table_args__ = (Index("ix_device_use_user_ended", "user", "ended_at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(foreign_key="run.id", index=True)
+    user: str
+    host: str
+    device: str  # gpu0, cpu1
+    share: float = 1.0  # of the device: below 1 where it is shared by memory
+    started_at: float
+    ended_at: float | None = None
+
+
+class Sweep(SQLModel, table=True):
+    """A search over a project's params. Its study lies in sweeps/ID/."""
+
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+    project: str = Field(index=True)
+    project_dir: str
+    user: str
+    host: str
+    status: str = Field(index=True)  # running, done, stopped, failed
+    created_at: float
+    ended_at: float | None = None
+    plan: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    reason: str = ""
+    best_trial: int | None = None
+
+
+class Trial(SQLModel, table=True):
+    """One try of a sweep: the params that the sampler chose, its run, and what came of it."""
+
+    sweep_id: int = Field(foreign_key="sweep.id", primary_key=True)
+    number: int = Field(primary_key=True)
+    run_id: int | None = Field(default=None, foreign_key="run.id", index=True)
+    status: str  # queued, running, done, pruned, failed
+    params: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    value: float | None = None
+    last_step: int | None = None
+
+
+class Seen(SQLModel, table=True):
+    """When each user last looked at the digest."""
+
+    user: str = Field(primary_key=True)
+    at: float
 
 
 class RunParam(SQLModel, table=True):
