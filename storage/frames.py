@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 ZONED = "TIMESTAMP WITH TIME ZONE"
+FILES_CALLED_DATA = "files.data"  # where a table called `data` lies that a query makes another `data` of
 
 Rows = tuple[list[str], list[tuple[Any, ...]]]
 
@@ -45,6 +46,8 @@ def connect(
     spill: Path | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """A connection with a view a table, and the view `data`: what `query` makes of them (all of the only table).
+
+    A table may itself be called `data`: to the query it is the files, to everybody else what the query gives.
 
     From then on it can open only these files, and files below `writes_to`; its configuration is locked. What does not
     fit in half the memory (or `$TRAINSHED_MEMORY`, such as `4GB`) goes to a folder below `spill`, by default the
@@ -62,23 +65,30 @@ def connect(
         folder = (spill or Path(tempfile.gettempdir())) / f"trainshed-{uuid.uuid4().hex}"
         con.execute(f"set temp_directory = {literal(str(folder))}")
         con.execute("set TimeZone = 'UTC'")
+        con.execute("create schema files")
         for table, its in tables.items():
+            view = FILES_CALLED_DATA if table == "data" and query is not None else identifier(table)
             with told(its, table):
-                con.execute(f"create view {identifier(table)} as {select_from(its)}")
+                con.execute(f"create view {view} as {select_from(its)}")
                 # For the messages of later errors; objects have no names that a person knows.
                 names = json.dumps({str(source.content): source.name for source in its})
-                con.execute(f"comment on view {identifier(table)} is {literal(names)}")
+                con.execute(f"comment on view {view} is {literal(names)}")
         _lock(con, [source.content for source in sources], writes_to)
-        if query is not None and "data" in tables:
-            raise UsageError('a table cannot be called "data": that is what the query makes', place="[dataset] tables")
         if query is not None or "data" not in tables:
-            only = f"select * from {identifier(next(iter(tables)))}"
             with _query_told():
-                con.execute(f"create view data as {plain(query) if query else only}")
+                con.execute(f"create view data as {_data(tables, query)}")
     except BaseException:
         con.close()
         raise
     return con
+
+
+def _data(tables: Mapping[str, Sequence[Source]], query: str | None) -> str:
+    if query is None:
+        return f"select * from {identifier(next(iter(tables)))}"
+    if "data" not in tables:
+        return plain(query)
+    return f"with data as not materialized (from {FILES_CALLED_DATA}) select * from (\n{plain(query)}\n)"
 
 
 def query(con: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any] = (), *, limit: int | None = None) -> Rows:

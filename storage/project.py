@@ -55,6 +55,8 @@ class DatasetSection(Section):
             raise ValueError('give either files = "data/*.csv" or tables = { name = "data/name.parquet" }')
         if self.kind == "files" and self.tables:
             raise ValueError('kind = "files" takes files = "…", not tables')
+        if self.kind == "files" and self.query:
+            raise ValueError('kind = "files" has no rows for a query; leave it out, or kind = "table"')
         if len(self.tables) > 1 and not self.query:
             raise ValueError("several tables need a query that joins them")
         return self
@@ -140,6 +142,7 @@ class TrainSection(Section):
     gpus: Annotated[int, Field(ge=0)] = 1
     seed: int = 0
     timeout_minutes: Annotated[float, Field(gt=0)] | None = None
+    retries: Annotated[int, Field(ge=0)] = 0
     params: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
 
     @model_validator(mode="after")

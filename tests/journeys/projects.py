@@ -312,6 +312,7 @@ name = "diabetes"
 [dataset]
 name = "patients"
 files = "data/*.jsonl"
+query = "select *, bmi * bp as strain from data where age is not null"
 
 [checks]
 columns = { age = { min = 0, max = 120, nulls = 0.0 }, sex = { in = [1, 2] }, patient = { unique = true } }
@@ -319,7 +320,7 @@ columns = { age = { min = 0, max = 120, nulls = 0.0 }, sex = { in = [1, 2] }, pa
 [features]
 target = "progression"
 task = "regression"
-numeric = ["age", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"]
+numeric = ["age", "bmi", "bp", "strain", "s1", "s2", "s3", "s4", "s5", "s6"]
 categorical = ["sex"]
 
 [split]

@@ -369,8 +369,27 @@ def test_a_dataset_query_with_an_unknown_column_names_it(flights: Path) -> None:
     assert caught.value.place == "[dataset] query"
     with pytest.raises(UsageError):
         connect({"flights": [source(flights, "f.parquet")]}, "drop view flights")
-    with pytest.raises(UsageError, match='cannot be called "data"'):
-        connect({"data": [source(flights, "f.parquet")]}, "select 1")
+
+
+def test_a_query_may_make_data_of_files_called_data(flights: Path, tmp_path: Path) -> None:
+    files = {"data": [source(flights, "f.parquet")]}
+    for sql, rows in (
+        ("select id + 10 as id from data where carrier = 'UA' -- two", [(11,), (13,)]),
+        ("with data as (from data where id > 1) select id from data;", [(2,), (3,)]),
+        ("select a.id from data a join data b on a.id = b.id + 1", [(2,), (3,)]),
+        ("values (1)", [(1,)]),
+    ):
+        with connect(files, sql) as con:
+            assert query(con, "from data order by 1")[1] == rows, sql
+    with connect(files) as con:
+        assert len(query(con, "from data")[1]) == 3
+    with pytest.raises(DataInvalid, match="carier") as caught:
+        connect(files, "select carier from data")
+    assert caught.value.place == "[dataset] query"
+    (tmp_path / "torn").write_bytes(b"PAR1")
+    with pytest.raises(DataInvalid) as caught:
+        connect({"data": [source(tmp_path / "torn", "data/torn.parquet")]}, "from data")
+    assert caught.value.place == "data/torn.parquet"
 
 
 def test_times_with_a_zone_are_told_in_utc(tmp_path: Path) -> None:
