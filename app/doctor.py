@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from app import figures
 from app.output import can_write, coloured
 from app.scope import Scope
+from screens import figures
 from storage.errors import TrainshedError, UsageError
 
 State = Literal["ok", "warn", "bad"]

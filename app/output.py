@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal, TextIO
 
-from app import figures
-from app.inert import inert, inert_lines
+from screens import figures
+from screens.inert import inert, inert_lines
 from storage.errors import TrainshedError
 
 FITTED_ROWS = 1000  # a longer table is not fitted to the terminal's width: that would take seconds

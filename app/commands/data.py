@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app import figures
 from app.scope import Scope, scope_of
+from screens import figures
 from storage.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from app import figures
 from app.output import Output, Table
 from app.scope import scope_of
 from runners.actions.garbage import Collected, collect
+from screens import figures
 from storage.errors import UsageError
 
 app = typer.Typer(rich_markup_mode=None)

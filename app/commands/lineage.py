@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from app import figures
 from app.output import Output, can_write
 from app.scope import scope_of
 from runners.actions.lineage import Node, trace
+from screens import figures
 
 app = typer.Typer(rich_markup_mode=None)
 BRANCHES = ("├─ ", "└─ ", "│  ", "   ")

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from app import figures
 from app.output import Output
 from app.scope import scope_of
 from runners.actions import models as verbs
+from screens import figures
 from storage.errors import UsageError
 from storage.read import models as read_models
 

@@ -190,7 +190,7 @@ def rm(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Forget runs: their rows, logs, metrics and checkpoints. Runs that made a model version stay."""
-    from app import figures
+    from screens import figures
 
     scope = scope_of(context)
     ids = [verbs.parsed_id(run) for run in runs]

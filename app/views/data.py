@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app import figures
 from app.output import At, Output, Table
+from screens import figures
 
 if TYPE_CHECKING:
     from runners.actions.dataset_views import Details, TableDetails

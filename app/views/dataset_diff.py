@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from app import figures
 from app.output import Output, Styled, Table
 from app.views.profiles import briefly
+from screens import figures
 
 if TYPE_CHECKING:
     from runners.actions.dataset_views import Difference

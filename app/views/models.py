@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from app import figures
 from app.output import At, Output, Styled, Table, can_write
 from app.views.facts import decision_facts, status, version_facts
 from runners.actions.models import VersionDetails
+from screens import figures
 from storage.read.models import ModelRow
 from storage.tables import Decision
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
-from app import figures
 from app.output import Output, Styled, Table, can_write
+from screens import figures
 
 if TYPE_CHECKING:
     from runners.actions.dataset_views import Profiled

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from app import figures
-from app.inert import inert
 from app.output import Output, can_write, coloured
+from screens import figures
+from screens.inert import inert
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -11,9 +11,9 @@ from io import StringIO
 from shutil import get_terminal_size
 from typing import Any
 
-from app.inert import inert
 from app.output import Output, Styled, Table
 from runners.actions.dataset_rows import Found
+from screens.inert import inert
 
 WIDEST = 80  # characters of one cell; --csv and --json have all
 NARROWEST = 20  # characters that a longer column is left with at least, or rows are shown as columns

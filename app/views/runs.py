@@ -6,11 +6,11 @@ import csv
 from io import StringIO
 from typing import Any
 
-from app import figures
 from app.output import At, Output, Styled, Table, can_write, json_line
 from app.views.facts import last, run_facts, run_status, seconds, stage_facts, status
 from runners.actions.comparison import Comparison
 from runners.actions.runs import RunDetails, shown_metrics
+from screens import figures
 from storage.errors import UsageError
 from storage.read.runs import RunRow
 

@@ -6,9 +6,9 @@ import csv
 from collections.abc import Iterable
 from io import StringIO
 
-from app import figures
 from app.output import At, Output, Table
 from runners.actions.series import Points
+from screens import figures
 
 
 def show_series(out: Output, run_id: int, series: list[Points], *, as_csv: bool, one: bool) -> None:

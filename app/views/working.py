@@ -8,8 +8,8 @@ import threading
 import time
 from typing import Self
 
-from app import figures
 from app.output import Output, can_write
+from screens import figures
 
 QUIET_S = 0.5  # work that ends sooner is not worth a word
 BAR_EVERY_S = 0.1

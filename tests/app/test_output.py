@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from app.figures import ago, duration, iso, number, size
-from app.inert import inert, inert_lines
 from app.output import At, Output, Styled, Table, json_line, rendered
+from screens.figures import ago, duration, iso, number, size
+from screens.inert import inert, inert_lines
 from storage.errors import DataInvalid
 
 
