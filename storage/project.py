@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from storage.errors import UsageError, nearest
-from storage.names import NAME_RULE
+from storage.sections import Section, checked, parsed
 
 FILE_NAME = "trainshed.toml"
 RESERVED = ("sweep", "serve", "trigger", "alerts")  # sections that the pipeline itself does not read
@@ -21,12 +19,6 @@ ColumnType = Literal["integer", "number", "text", "boolean", "timestamp", "date"
 Task = Literal["binary", "multiclass", "regression"]
 OnFail = Literal["stop", "warn"]
 Scalar = bool | int | float | str
-
-
-class Section(BaseModel):
-    """A table of trainshed.toml: unknown keys are errors, values never change after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ProjectSection(Section):
@@ -215,15 +207,10 @@ def load_project(folder: Path, *, overrides: dict[str, Any] | None = None) -> Pr
     """
     path = folder / FILE_NAME
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
     except FileNotFoundError:
         raise UsageError(f"no {FILE_NAME} here", place=str(folder), todo="`trainshed init` makes one") from None
-    except UnicodeDecodeError as err:
-        raise UsageError("not UTF-8 text", place=str(path), expected="TOML in UTF-8") from err
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as err:
-        raise UsageError(f"not valid TOML: {err}", place=str(path)) from None
+    raw, text = parsed(data, str(path))
     spec = check_project(raw, text=text, place=str(path))
     return with_params(spec, overrides or {})
 
@@ -235,13 +222,7 @@ def check_project(raw: dict[str, Any], *, text: str = "", place: str = FILE_NAME
         UsageError: one error that lists every fault, each with its line and key.
     """
     known = {key: value for key, value in raw.items() if key not in RESERVED}
-    try:
-        return ProjectSpec.model_validate(known)
-    except ValidationError as err:
-        faults = sorted(_fault(dict(error), text) for error in err.errors(include_url=False))
-    first_line, first = faults[0]
-    rest = "".join(f"\n{place}:{line}: {message}" for line, message in faults[1:])
-    raise UsageError(first + rest, place=f"{place}:{first_line}")
+    return checked(ProjectSpec, known, text=text, place=place)
 
 
 def with_params(spec: ProjectSpec, overrides: dict[str, Any]) -> ProjectSpec:
@@ -273,73 +254,3 @@ def _same_type(key: str, value: Any, example: Any) -> Any:
     if isinstance(example, int) and not isinstance(example, bool) and isinstance(value, float) and value.is_integer():
         return int(value)
     raise UsageError(f"--set {key}={value!r}: wrong type", expected=f"{type(example).__name__}, like {example!r}")
-
-
-def _fault(error: dict[str, Any], text: str) -> tuple[int, str]:
-    location = [str(part) for part in error["loc"]]
-    key = ".".join(location) or "(file)"
-    line = _line_of(location, text)
-    kind, given = error["type"], error.get("input")
-    if kind == "extra_forbidden":
-        hint = nearest(location[-1], _known_keys(location[:-1]))
-        return line, f'unknown key "{key}"' + (f"; {hint}" if hint else "")
-    if kind == "missing":
-        return line, f'"{key}" is missing'
-    message = error["msg"].removeprefix("Value error, ")
-    if "pattern" in error.get("ctx", {}):
-        message = _pattern_rule(location)
-    hint = ""
-    if kind == "literal_error" and isinstance(given, str):
-        hint = nearest(given, re.findall(r"'([^']*)'", message))
-    subject = f'"{key}"' if kind == "value_error" else f'"{key}" = {given!r}'
-    return line, f"{subject}: {message}" + (f"; {hint}" if hint else "")
-
-
-def _pattern_rule(location: list[str]) -> str:
-    if location[-1] in ("entry", "module", "load"):
-        return 'expected "module:function"'
-    if "tables" in location:
-        return "a table's name is letters, digits and '_', not starting with a digit"
-    return f"expected {NAME_RULE}"
-
-
-def _known_keys(location: list[str]) -> list[str]:
-    model: Any = ProjectSpec
-    for part in location:
-        fields = getattr(model, "model_fields", {})
-        if part in fields:
-            model = _section_of(fields[part].annotation)
-    return [field.alias or name for name, field in getattr(model, "model_fields", {}).items()]
-
-
-def _section_of(annotation: Any) -> Any:
-    """The Section class inside an annotation such as `dict[str, ColumnCheck]` or `FeaturesSection | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    for part in getattr(annotation, "__args__", ()):
-        found = _section_of(part)
-        if found is not None:
-            return found
-    return None
-
-
-def _line_of(location: list[str], text: str) -> int:
-    """The 1-based line where the key (or the table nearest to it) stands in the source."""
-    lines = text.splitlines()
-    table: list[str] = []
-    best, depth = 1, 0
-    for number, line in enumerate(lines, start=1):
-        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
-        if header:
-            table = [part.strip().strip("\"'") for part in header.group(1).split(".")]
-            shared = len(table) if location[: len(table)] == table else 0
-        else:
-            shared = len(table) if location[: len(table)] == table else 0
-            rest = location[shared:] if shared == len(table) else []
-            for extra, part in enumerate(rest, start=1):
-                if not re.search(rf"(^|[\s{{,.])[\"']?{re.escape(part)}[\"']?\s*=", line):
-                    break
-                shared = len(table) + extra
-        if shared > depth:
-            best, depth = number, shared
-    return best
