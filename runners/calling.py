@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from runners.listening import Listener
 from runners.pipeline import Context
 from runners.supervision.outcome import Outcome
 from storage.errors import RunFailed
+from storage.write import runs as write_runs
 
 CHILD = Path(__file__).parent / "child.py"
 LOG_LINES = 8
@@ -31,9 +33,10 @@ def call(
     """
     context.shed.make_dir(directory)
     context.shed.make_dir(out)
-    timeout = context.spec.train.timeout_minutes
-    limits = {"timeout_s": timeout * 60 if timeout else None, "gpu_indices": range(context.spec.train.gpus)}
-    with Listener(context, directory) as listener:
+    timeout, hold = context.spec.train.timeout_minutes, context.hold
+    gpu_indices = range(context.spec.train.gpus) if hold.gpu_indices is None else hold.gpu_indices
+    limits = {"timeout_s": timeout * 60 if timeout else None, "gpu_indices": gpu_indices}
+    with Listener(context, directory) as listener, _child_at_work(context):
         outcome = supervisor.adopt(directory, out, on_event=listener.hear, **limits)  # type: ignore[arg-type]
         if outcome is None:
             command = _command(context, _write_job(context, call_name, entry, directory, out, job), call_name)
@@ -41,17 +44,28 @@ def call(
                 command,
                 run_dir=directory,
                 out_dir=out,
-                env=os.environ,
+                env={**context.env, **hold.env},
                 cwd=context.project_dir,
                 on_event=listener.hear,
                 attempt=context.run.attempt,
+                pass_fds=hold.fds,
                 **limits,  # type: ignore[arg-type]
             )
+    write_runs.peaks(context.shed, context.run_id, rss_bytes=outcome.peak_rss_bytes, gpu_bytes=None)
     if outcome.status == "stopped":
         raise KeyboardInterrupt(outcome.reason)
     if outcome.status != "done" or outcome.result is None:
         raise _failure(outcome, directory)
     return outcome.result
+
+
+@contextmanager
+def _child_at_work(context: Context) -> Iterator[None]:
+    context.child_at_work = True
+    try:
+        yield
+    finally:
+        context.child_at_work = False
 
 
 def _write_job(
@@ -90,7 +104,9 @@ def _command(context: Context, job: Path, call_name: str) -> list[str]:
 
 def _failure(outcome: Outcome, directory: Path) -> RunFailed:
     log = "\n".join(f"    {line}" for line in outcome.last_log_lines[-LOG_LINES:])
-    return RunFailed(
+    failure = RunFailed(
         outcome.reason + (f"\n  last lines of its log:\n{log}" if log else ""),
         todo=f"the whole log is {directory / 'log'}; the same command goes on from the last checkpoint",
     )
+    failure.facts = {"ending": outcome.ending}
+    return failure

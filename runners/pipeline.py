@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,9 +37,24 @@ class StageOutput:
     run_id: int
 
 
+@dataclass(frozen=True)
+class Hold:
+    """The devices that a run was granted: their locks, which its child inherits, and how the child is told of them.
+
+    `gpu_indices` are NVML's numbers of its GPUs; None where nobody shared them out.
+    """
+
+    fds: tuple[int, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    gpu_indices: tuple[int, ...] | None = None
+
+
 @dataclass
 class Context:
-    """Everything that a stage may look at. `outputs` holds the stages before it, by name."""
+    """Everything that a stage may look at. `outputs` holds the stages before it, by name.
+
+    `env` is what the person's environment was at launch. `child_at_work`: a child is listening for a request to stop.
+    """
 
     shed: Shed
     run: Run
@@ -51,6 +66,9 @@ class Context:
     version: DatasetVersion
     manifest: Manifest
     tell: Callable[[Event], None]
+    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    hold: Hold = field(default_factory=Hold)
+    child_at_work: bool = False
     outputs: dict[str, StageOutput] = field(default_factory=dict)
 
     @property

@@ -42,6 +42,8 @@ def supervise(
     gpu_indices: Sequence[int] | None = None,
     attempt: int = 1,
     limits: Limits = DEFAULT_LIMITS,
+    pass_fds: Sequence[int] = (),
+    needs_result: bool = True,
 ) -> Outcome:
     """Run `command` as the child of the run in `run_dir`, until it and everything it started have ended.
 
@@ -49,6 +51,8 @@ def supervise(
     dict, and from here `{"event": "stopping", "at", "reason"}` when the child is asked to stop. When it raises, the run
     goes on and the event comes again; an error that stays is raised after the run has ended. With `sample` the machine
     is sampled (see `runners.supervision.sampling`), of its GPUs those in `gpu_indices` (in NVML's order; None: all).
+    The child inherits `pass_fds`: what they lock stays locked as long as any of its processes lives. Without
+    `needs_result` an exit code of 0 is all that `done` takes.
 
     Ctrl-C and SIGTERM to this process stop the child (twice: at once) and show in the outcome; nothing is raised,
     unless they come too late to stop it.
@@ -61,10 +65,11 @@ def supervise(
         log = BoundedLog(run_dir / "log", limits.log_bytes)
         for stale in (out_dir / "result.json", run_dir / "stop"):
             stale.unlink(missing_ok=True)
-        child = Child(list(command), attempt, log.size, before.first_at if before else time.time())
+        first_at = before.first_at if before else time.time()
+        child = Child(list(command), attempt, log.size, first_at, needs_result=needs_result)
         child.write(run_dir)
         EventTail(run_dir).close_torn_line()
-        process = _start(child, log, env, cwd)
+        process = _start(child, log, env, cwd, pass_fds)
         try:
             identity = identify(process.pid)
             child = replace(child, identity=identity, kills_before=MemoryKills.now(process.pid))
@@ -147,7 +152,9 @@ def _only_supervisor(run_dir: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _start(child: Child, log: BoundedLog, env: Mapping[str, str], cwd: Path) -> subprocess.Popen[bytes]:
+def _start(
+    child: Child, log: BoundedLog, env: Mapping[str, str], cwd: Path, pass_fds: Sequence[int]
+) -> subprocess.Popen[bytes]:
     try:
         out = log.open()
     except OSError as err:
@@ -161,6 +168,7 @@ def _start(child: Child, log: BoundedLog, env: Mapping[str, str], cwd: Path) -> 
             cwd=cwd,
             env={"PYTHONUNBUFFERED": "1", **env, MARK: child.mark},  # unbuffered: a killed child has said all it said
             start_new_session=True,
+            pass_fds=pass_fds,
         )
     except OSError as err:
         raise RunFailed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
@@ -74,7 +74,7 @@ def freeze(project_dir: Path, dataset_globs: Iterable[str], *, want_diff: bool) 
     return Snapshot(
         files=frozen.files,
         executables=frozen.executables,
-        code=_code_digest(frozen),
+        code=code_digest(frozen.files, frozen.executables),
         commit=tree.commit if tree is not None else None,
         branch=tree.branch if tree is not None else None,
         dirty=_dirty(listing, frozen),
@@ -92,23 +92,31 @@ def store(snapshot: Snapshot, put: Callable[[bytes], object]) -> None:
         put(content)
 
 
-def check_out(snapshot: Snapshot, to_dir: Path) -> None:
+def code_digest(files: Mapping[str, str], executables: Collection[str]) -> str:
+    """One digest for all of the code: equal paths, contents and permissions, equal digest."""
+    digest = blake3()
+    for path in sorted(files):
+        digest.update(f"{path}\0{files[path]}\0{path in executables:d}\n".encode())
+    return digest.hexdigest()
+
+
+def check_out(
+    files: Mapping[str, str], executables: Collection[str], get: Callable[[str], bytes], to_dir: Path
+) -> None:
     """Make `to_dir` hold exactly the frozen files. Where it does already, nothing is touched: a run may be using it.
+
+    `get` gives the content of a digest: the `read_bytes` of an object store, which checks it.
 
     Raises:
         RunFailed: when it cannot be written.
     """
-    if _holds(snapshot, to_dir):
+    if _holds(files, executables, to_dir):
         return
     try:
         fresh = Path(tempfile.mkdtemp(prefix=f".{to_dir.name}-", dir=to_dir.parent))
         try:
-            for path, digest in snapshot.files.items():
-                _write(
-                    fresh / checked_relative_path(path, "code file"),
-                    snapshot.contents[digest],
-                    path in snapshot.executables,
-                )
+            for path, digest in files.items():
+                _write(fresh / checked_relative_path(path, "code file"), get(digest), path in executables)
             fresh.chmod(0o770)
             if to_dir.exists():
                 shutil.rmtree(to_dir)
@@ -179,13 +187,6 @@ class _Frozen:
             )
 
 
-def _code_digest(frozen: _Frozen) -> str:
-    digest = blake3()
-    for path in sorted(frozen.files):
-        digest.update(f"{path}\0{frozen.files[path]}\0{path in frozen.executables:d}\n".encode())
-    return digest.hexdigest()
-
-
 def _dirty(listing: Listing, frozen: _Frozen) -> bool | None:
     if listing.tree is None:
         return None
@@ -228,13 +229,13 @@ def _findings(path: str, content: bytes) -> list[str]:
     return [f"{path}:{finding.line} ({finding.kind})" for finding in secrets.scan(content.decode(errors="replace"))]
 
 
-def _holds(snapshot: Snapshot, directory: Path) -> bool:
+def _holds(files: Mapping[str, str], executables: Collection[str], directory: Path) -> bool:
     """Whether every frozen file stands in `directory` unchanged."""
     try:
         return directory.is_dir() and all(
             blake3((directory / path).read_bytes()).hexdigest() == digest
-            and os.access(directory / path, os.X_OK) == (path in snapshot.executables)
-            for path, digest in snapshot.files.items()
+            and os.access(directory / path, os.X_OK) == (path in executables)
+            for path, digest in files.items()
         )
     except OSError:
         return False

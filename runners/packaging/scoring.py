@@ -10,7 +10,6 @@ from typing import Any
 import duckdb
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from runners.features.encoding import NULL_INTEGER
 from runners.features.matrix import Array, read_chunks
@@ -41,6 +40,8 @@ class Scorer:
     """
 
     def __init__(self, path: Path, signature: Signature, *, threads: int = 1) -> None:
+        import onnxruntime  # it starts a thread, and the agent forks
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

@@ -45,6 +45,7 @@ class Child:
     identity: Identity | None = None
     kills_before: MemoryKills = field(default_factory=MemoryKills)
     ended: Ended | None = None
+    needs_result: bool = True
 
     def write(self, run_dir: Path) -> None:
         """Replace RUN_DIR/child.json in one step.

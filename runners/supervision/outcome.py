@@ -18,6 +18,7 @@ from runners.supervision.processes import read_proc
 
 Status = Literal["done", "failed", "stopped", "timed out"]
 OutOfMemory = Literal["", "memory", "gpu memory"]
+Ending = Literal["done", "exit", "signal", "memory", "gpu memory", "stopped", "timed out", "lost"]
 
 GPU_MEMORY = re.compile(
     r"CUDA out of memory|CUDA error: out of memory|CUDA_ERROR_OUT_OF_MEMORY|HIP out of memory"
@@ -62,6 +63,17 @@ class Outcome:
     out_of_memory: OutOfMemory = ""
     interrupted: bool = False
     left_behind: list[str] = field(default_factory=list)
+
+    @property
+    def ending(self) -> Ending:
+        """How it ended, for programs that decide what comes next."""
+        if self.status != "failed":
+            return self.status
+        if self.out_of_memory:
+            return self.out_of_memory
+        if self.signal is not None:
+            return "signal"
+        return "exit" if self.exit_code is not None or self.error is not None else "lost"
 
 
 @dataclass(frozen=True)
@@ -111,8 +123,12 @@ def judge(
     duration_s: float,
     peak_rss_bytes: int | None,
     left_behind: list[str],
+    needs_result: bool = True,
 ) -> Outcome:
-    """Weigh what is known about an ended child. `pids` are those it had, for the kernel's own account."""
+    """Weigh what is known about an ended child. `pids` are those it had, for the kernel's own account.
+
+    Without `needs_result` an exit code of 0 is `done`, and one that nobody saw is no failure that could be told.
+    """
     lines = last_lines(log, LAST_LINES, start=log_start)
     error = None
     if result is not None and not result.get("ok"):
@@ -122,6 +138,8 @@ def judge(
     out_of_memory: OutOfMemory = ""
     if stopped is not None:
         status, reason = stopped.status, stopped.reason
+    elif not needs_result and exit_code == 0:
+        status, reason = "done", ""
     elif result is not None and error is None:
         status, reason = "done", _odd_end(exit_code, killed_by)
     else:

@@ -248,6 +248,7 @@ class Supervision:
             duration_s=max(0.0, ended.at - self.child.at),
             peak_rss_bytes=peak or None,
             left_behind=left_behind,
+            needs_result=self.child.needs_result,
         )
         if self.overstayed and outcome.status == "done":
             reason = f"ended, because it still ran {self.limits.linger_s:g} s after its result was complete"

@@ -14,8 +14,20 @@ from sqlmodel import col, select
 
 from storage.errors import UsageError
 from storage.names import checked_name
-from storage.shed import Shed, current_user
-from storage.tables import Artifact, ModelVersion, Run, RunMetric, RunNote, RunParam, RunTag, Stage
+from storage.shed import Shed, Write, current_user
+from storage.tables import (
+    Artifact,
+    DeviceUse,
+    ModelVersion,
+    Queued,
+    Run,
+    RunMetric,
+    RunNote,
+    RunParam,
+    RunTag,
+    Stage,
+    Trial,
+)
 
 
 @dataclass(frozen=True)
@@ -38,24 +50,33 @@ class NewRun:
     parent_version_id: int | None = None
     until: str | None = None
     tags: tuple[str, ...] = field(default_factory=tuple)
+    kind: str = "pipeline"
+    sweep_id: int | None = None
+    trial: int | None = None
 
 
 def create(shed: Shed, new: NewRun) -> Run:
     """Record a run; it is `running` from now on, under whoever calls this."""
     now = time.time()
-    plain = {key: value for key, value in vars(new).items() if key not in ("params", "tags")}
-    run = Run(**plain, status="running", user=current_user(), host=socket.gethostname(), created_at=now, started_at=now)
     with shed.writing("run created", f"project {new.project}") as write:
-        write.session.add(run)
-        write.session.flush()
-        assert run.id is not None
-        write.subject = f"run {run.id}"
-        write.detail.update(project=new.project, name=new.name)
-        for name, value in new.params.items():
-            write.session.add(RunParam(run_id=run.id, name=name, text=_text(value), number=_number(value)))
-        for tag in new.tags:
-            write.session.add(RunTag(run_id=run.id, tag=checked_name(tag, "tag")))
-    shed.make_dir(shed.run_dir(run.id))
+        run = insert(write, new, status="running", created_at=now, started_at=now)
+    shed.make_dir(shed.run_dir(run.id or 0))
+    return run
+
+
+def insert(write: Write, new: NewRun, **fields: Any) -> Run:
+    """The run's rows, within a transaction that a caller goes on with."""
+    plain = {key: value for key, value in vars(new).items() if key not in ("params", "tags")}
+    run = Run(**plain, user=current_user(), host=socket.gethostname(), **fields)
+    write.session.add(run)
+    write.session.flush()
+    assert run.id is not None
+    write.subject = f"run {run.id}"
+    write.detail.update(project=new.project, name=new.name)
+    for name, value in new.params.items():
+        write.session.add(RunParam(run_id=run.id, name=name, text=_text(value), number=_number(value)))
+    for tag in new.tags:
+        write.session.add(RunTag(run_id=run.id, tag=checked_name(tag, "tag")))
     return run
 
 
@@ -64,7 +85,7 @@ def take_up(shed: Shed, run_id: int, supervisor: dict[str, Any]) -> Run:
     with shed.writing("run taken up", f"run {run_id}") as write:
         run = write.session.get_one(Run, run_id)
         run.attempt += 1
-        run.status, run.reason, run.exit_code, run.ended_at = "running", "", None, None
+        run.status, run.reason, run.ending, run.exit_code, run.ended_at = "running", "", "", None, None
         run.supervisor, run.started_at = supervisor, time.time()
         write.session.add(run)
         write.detail.update(attempt=run.attempt)
@@ -78,12 +99,33 @@ def supervised_by(shed: Shed, run_id: int, supervisor: dict[str, Any]) -> None:
         write.session.add(run)
 
 
-def finish(shed: Shed, run_id: int, status: str, exit_code: int, reason: str = "") -> None:
+def finish(shed: Shed, run_id: int, status: str, exit_code: int, reason: str = "", *, ending: str = "") -> None:
+    """A run has ended. `ending` says how, for programs; `done` where it is left out and the exit code is 0."""
+    now = time.time()
     with shed.writing(f"run {status}", f"run {run_id}") as write:
         run = write.session.get_one(Run, run_id)
-        run.status, run.exit_code, run.reason, run.ended_at = status, exit_code, reason, time.time()
+        run.status, run.exit_code, run.reason, run.ended_at = status, exit_code, reason, now
+        run.ending = ending or ("done" if exit_code == 0 else status)
         write.session.add(run)
-        write.detail.update(exit_code=exit_code, reason=reason)
+        give_back(write, run_id, now)
+        write.detail.update(exit_code=exit_code, reason=reason, ending=run.ending)
+
+
+def give_back(write: Write, run_id: int, now: float) -> None:
+    """The run holds no device any more."""
+    uses = select(DeviceUse).where(DeviceUse.run_id == run_id, col(DeviceUse.ended_at).is_(None))
+    for use in write.session.exec(uses):
+        use.ended_at = now
+        write.session.add(use)
+
+
+def peaks(shed: Shed, run_id: int, *, rss_bytes: int | None, gpu_bytes: int | None) -> None:
+    """The most memory that the run's child has held, over all its attempts."""
+    with shed.writing("run measured", f"run {run_id}") as write:
+        run = write.session.get_one(Run, run_id)
+        run.peak_rss_bytes = max(run.peak_rss_bytes or 0, rss_bytes or 0) or None
+        run.peak_gpu_bytes = max(run.peak_gpu_bytes or 0, gpu_bytes or 0) or None
+        write.session.add(run)
 
 
 def progress(
@@ -169,16 +211,19 @@ def remove(shed: Shed, run_id: int) -> None:
         run = session.get(Run, run_id)
         if run is None:
             raise UsageError(f"no run {run_id}", todo="`trainshed runs list` shows the runs there are")
-        if run.status == "running":
-            raise UsageError(f"run {run_id} is still running", todo="wait for it, or stop it")
+        if run.status in ("running", "queued"):
+            raise UsageError(f"run {run_id} is {run.status}", todo=f"wait for it, or `trainshed runs stop {run_id}`")
         version = session.exec(select(ModelVersion).where(ModelVersion.run_id == run_id)).first()
         if version is not None:
             raise UsageError(f"run {run_id} made model version {version.number}", expected="a run without a model")
         for other in session.exec(select(Stage).where(Stage.cached_from == run_id)):
             other.cached_from = None
             session.add(other)
-        for table in (RunParam, RunMetric, RunTag, RunNote, Artifact, Stage):
+        for table in (RunParam, RunMetric, RunTag, RunNote, Artifact, Stage, Queued, DeviceUse):
             session.exec(delete(table).where(col(table.run_id) == run_id))
+        for trial in session.exec(select(Trial).where(Trial.run_id == run_id)):
+            trial.run_id = None
+            session.add(trial)
         session.delete(run)
 
 

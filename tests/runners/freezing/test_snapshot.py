@@ -253,7 +253,7 @@ def test_the_frozen_code_is_written_out_as_it_was(project: Path, tmp_path: Path)
     write(project, "pipeline.py", "edited since\n")
     code = tmp_path / "run" / "code"
     code.parent.mkdir()
-    snapshot.check_out(frozen, code)
+    snapshot.check_out(frozen.files, frozen.executables, frozen.contents.__getitem__, code)
     assert snapshot.freeze(code, [], want_diff=False).code == frozen.code
     assert (code / "pipeline.py").read_text() == "import shapes.circle\n"
     assert os.access(code / "pipeline.py", os.X_OK)
@@ -261,12 +261,12 @@ def test_the_frozen_code_is_written_out_as_it_was(project: Path, tmp_path: Path)
 
 def test_written_out_again_it_is_left_alone_unless_it_was_changed(project: Path, tmp_path: Path) -> None:
     frozen, code = freeze(project), tmp_path / "code"
-    snapshot.check_out(frozen, code)
+    snapshot.check_out(frozen.files, frozen.executables, frozen.contents.__getitem__, code)
     inode = (code / "pipeline.py").stat().st_ino
-    snapshot.check_out(frozen, code)
+    snapshot.check_out(frozen.files, frozen.executables, frozen.contents.__getitem__, code)
     assert (code / "pipeline.py").stat().st_ino == inode
     write(code, "pipeline.py", "tampered\n")
-    snapshot.check_out(frozen, code)
+    snapshot.check_out(frozen.files, frozen.executables, frozen.contents.__getitem__, code)
     assert (code / "pipeline.py").read_text() == "import shapes.circle\n"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
