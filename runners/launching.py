@@ -62,7 +62,8 @@ def freeze(shed: Shed, project_dir: Path, *, params: dict[str, Any], until: str 
     globs = [glob for globs in spec.dataset.globs.values() for glob in globs]
     code = snapshot.freeze(project_dir, globs, want_diff=spec.project.snapshot_diff)
     snapshot.store(code, shed.objects.put_bytes)
-    identity = _identity(spec, str(project_dir), added.version.content, code.code, until)
+    frozen = spec.model_dump(mode="json", by_alias=True)
+    identity = _identity(frozen, str(project_dir), added.version.content, code.code, until)
     return Launch(project_dir, spec, until, python, environment.capture(python), added, code, identity)
 
 
@@ -132,7 +133,7 @@ def reopen(shed: Shed, run: Run, tell: Callable[[Event], None]) -> Context:
     spec = ProjectSpec.model_validate(run.spec)
     dataset, version = read_datasets.version_by_id(shed, run.dataset_version_id)
     files, executables = run.snapshot["files"], run.snapshot["executables"]
-    found = _identity(spec, run.project_dir, version.content, snapshot.code_digest(files, executables), run.until)
+    found = _identity(run.spec, run.project_dir, version.content, snapshot.code_digest(files, executables), run.until)
     if found != run.identity:
         raise RunFailed(f"run {run.id} was changed after it was frozen", todo=f"trainshed runs requeue {run.id}")
     project_dir, code_dir = Path(run.project_dir), shed.make_dir(shed.run_dir(run.id)) / "code"
@@ -143,6 +144,7 @@ def reopen(shed: Shed, run: Run, tell: Callable[[Event], None]) -> Context:
     return Context(shed, run, spec, project_dir, code_dir, python, dataset, version, manifest_of(shed, version), tell)
 
 
-def _identity(spec: ProjectSpec, project_dir: str, content: str, code: str, until: str | None) -> str:
-    frozen = [project_dir, spec.model_dump(mode="json", by_alias=True), content, code, until]
+def _identity(spec: dict[str, Any], project_dir: str, content: str, code: str, until: str | None) -> str:
+    # Of the settings as they were written down: a later trainshed reads the same file into more of them.
+    frozen = [project_dir, spec, content, code, until]
     return blake3(json.dumps(frozen, sort_keys=True).encode()).hexdigest()

@@ -159,6 +159,16 @@ class GateSection(Section):
     approve: Literal["auto", "manual"] = "auto"
 
 
+class TrySection(Section):
+    """`[test]`: how `trainshed test` makes this project quick, where the defaults do not."""
+
+    rows: Annotated[int, Field(ge=50)] | None = None
+    params: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
+    overfit: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    overfit_params: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
+    loss: str | None = None
+
+
 class ProjectSpec(Section):
     """A whole trainshed.toml, checked."""
 
@@ -169,6 +179,7 @@ class ProjectSpec(Section):
     features: FeaturesSection | None = None
     split: SplitSection = SplitSection()
     gate: GateSection = GateSection()
+    test: TrySection = TrySection()
 
     @model_validator(mode="after")
     def _features_fit_the_dataset(self) -> ProjectSpec:
@@ -225,8 +236,8 @@ def check_project(raw: dict[str, Any], *, text: str = "", place: str = FILE_NAME
     return checked(ProjectSpec, known, text=text, place=place)
 
 
-def with_params(spec: ProjectSpec, overrides: dict[str, Any]) -> ProjectSpec:
-    """Return `spec` with `[train.params]` replaced where `overrides` name them.
+def with_params(spec: ProjectSpec, overrides: dict[str, Any], *, said: str = "--set") -> ProjectSpec:
+    """Return `spec` with `[train.params]` replaced where `overrides` name them; `said` is where they were given.
 
     Raises:
         UsageError: for a param that the project does not have.
@@ -235,11 +246,11 @@ def with_params(spec: ProjectSpec, overrides: dict[str, Any]) -> ProjectSpec:
     for key, value in overrides.items():
         if key not in params:
             raise UsageError(
-                f"--set {key}: the project has no such param",
+                f"{said} {key}: the project has no such param",
                 expected="one of " + (", ".join(sorted(params)) or "[train.params], which is empty"),
                 todo=nearest(key, params),
             )
-        params[key] = _same_type(key, value, params[key])
+        params[key] = _same_type(f"{said} {key}", value, params[key])
     return spec.model_copy(update={"train": spec.train.model_copy(update={"params": params})})
 
 
@@ -253,4 +264,4 @@ def _same_type(key: str, value: Any, example: Any) -> Any:
         return float(value)
     if isinstance(example, int) and not isinstance(example, bool) and isinstance(value, float) and value.is_integer():
         return int(value)
-    raise UsageError(f"--set {key}={value!r}: wrong type", expected=f"{type(example).__name__}, like {example!r}")
+    raise UsageError(f"{key}={value!r}: wrong type", expected=f"{type(example).__name__}, like {example!r}")
