@@ -50,7 +50,7 @@ def choose(
     machine = Machine(slots, holds)
     able = [run for run in waiting if not _told(run, slots, machine, limits, held)]
     wants = {run.run_id: demand(run.gpus, slots) for run in able}
-    since = {run.run_id: run.queued_at if run.reserved_since is None else run.reserved_since for run in able}
+    since = {run.run_id: run.reserved_since for run in able if run.reserved_since is not None}
     decided = Round(machine, holds, scores(hours, holds, machine, now), limits, now, held)
     decided.go(Line(able), wants, since)
     return Choice(decided.starts, held, sorted(kept.run.run_id for kept in decided.reserved.values()))

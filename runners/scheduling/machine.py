@@ -50,7 +50,7 @@ class Device:
     def room(self) -> int:
         """Bytes that one more run may claim here.
 
-        Runs may not have filled their claims yet, so two bounds hold: what is claimed, and what the driver says is free.
+        Runs may not have filled their claims yet, so two bounds hold: what is claimed, and what the driver calls free.
         """
         return 0 if self.alone else min(self.memory - self.claimed, self.free)
 

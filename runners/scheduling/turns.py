@@ -41,6 +41,18 @@ def scores(hours: Mapping[str, float], holds: Iterable[Hold], machine: Machine, 
     return found
 
 
+def age(hours: dict[str, float], holds: Iterable[Hold], machine: Machine, passed_s: float, half_life_s: float) -> None:
+    """Let time pass over recent device-hours, while these runs hold their devices."""
+    fade = 0.5 ** (passed_s / half_life_s)
+    for user in hours:
+        hours[user] *= fade
+    used = decayed(passed_s, 0.0, half_life_s) / 3600
+    for hold in holds:
+        if hold.devices:
+            cost = len(hold.devices) * machine.portion(kind_of(hold.devices[0]), hold.memory) * used
+            hours[hold.user] = hours.get(hold.user, 0.0) + cost
+
+
 class Line:
     """The waiting runs, by priority and user, each user's in the order that this user chose."""
 
