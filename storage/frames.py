@@ -17,6 +17,7 @@ import duckdb
 from storage.columns import column_type, duckdb_types, identifier, literal
 from storage.errors import DataInvalid, UsageError
 from storage.manifests import Column
+from storage.memory import in_memory
 from storage.reading import FORMATS, Source, file_format, file_schema, pattern, reason, select_from, told
 from storage.sql import first_line, plain, select_only
 
@@ -60,7 +61,7 @@ def connect(
     if query is not None:
         select_only(query, place="[dataset] query")
     sources = [source for each in tables.values() for source in each]
-    con = duckdb.connect(config={"memory_limit": _memory_limit(), "python_enable_replacements": "false"})
+    con = in_memory(memory_limit=_memory_limit(), python_enable_replacements="false")
     try:
         folder = (spill or Path(tempfile.gettempdir())) / f"trainshed-{uuid.uuid4().hex}"
         con.execute(f"set temp_directory = {literal(str(folder))}")

@@ -15,6 +15,7 @@ import duckdb
 from storage.columns import column_type, duckdb_types, identifier, literal
 from storage.errors import DataInvalid, UsageError
 from storage.manifests import Column
+from storage.memory import in_memory
 
 FORMATS = {
     ".parquet": "parquet",
@@ -100,7 +101,7 @@ def file_schema(source: Source) -> tuple[list[Column], int]:
         UsageError: when its format is unknown.
     """
     kind = file_format(source.name)
-    with duckdb.connect(config={"temp_directory": ""}) as con, told([source]):
+    with in_memory(temp_directory="") as con, told([source]):
         con.execute("set TimeZone = 'UTC'")
         if source.content.stat().st_size == 0:
             raise DataInvalid("the file is empty", place=source.name, expected=f"a {kind} file")

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from storage.errors import UsageError
+from storage.memory import in_memory
 
 QUERY_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 
@@ -103,4 +104,4 @@ def first_line(err: Exception) -> str:
 
 @cache
 def _parser() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config={"threads": 1})
+    return in_memory(threads=1)

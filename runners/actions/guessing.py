@@ -70,9 +70,9 @@ def guess(folder: Path, target: str | None) -> Guess:
         UsageError: when `target` is no column.
         DataInvalid: for files that cannot be read.
     """
-    import duckdb
+    from storage.memory import in_memory
 
-    with duckdb.connect() as con:
+    with in_memory() as con:
         tables = _tables(con, data_files(folder))
         chosen = max(tables.values(), key=lambda paths: sum(path.stat().st_size for path in paths))
         others = [path for paths in tables.values() for path in paths if paths is not chosen]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from runners.features.encoding import Encoding
 from runners.packaging.scoring import Scorer
 from runners.packaging.signature import Signature
 from storage.columns import identifier, literal
+from storage.memory import in_memory
 
 Floats = NDArray[Any]
 
@@ -47,7 +47,7 @@ class HeldOut:
         if not names or self.raw.suffix != ".parquet":
             return {}
         wanted = ", ".join(identifier(name) for name in names)
-        with duckdb.connect() as con:
+        with in_memory() as con:
             query = f"select {wanted} from read_parquet({literal(str(self.raw))})"
             return dict(con.execute(query).fetchnumpy())
 

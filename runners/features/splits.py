@@ -14,6 +14,7 @@ import duckdb
 
 from storage.columns import column_types, identifier, missing_column
 from storage.errors import DataInvalid
+from storage.memory import in_memory
 from storage.project import ColumnType, SplitSection
 
 PARTS = ("train", "validation", "test")
@@ -72,7 +73,7 @@ def split_files(files: Sequence[tuple[str, str]], split: SplitSection) -> dict[s
     Raises:
         DataInvalid: as `assign`.
     """
-    con = duckdb.connect()
+    con = in_memory()
     folders = [str(PurePosixPath(path).parent) for path, _ in files]
     con.execute(
         """create temp table files as select path as row, * from

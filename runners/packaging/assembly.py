@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -20,6 +19,7 @@ from runners.packaging.scoring import Feeds, Scorer, feeds_from
 from runners.packaging.signature import signature_of
 from storage.columns import literal
 from storage.errors import RunFailed
+from storage.memory import in_memory
 from storage.project import Task
 
 LATENCY_ROWS = 8192
@@ -101,7 +101,7 @@ def _some(scorer: Scorer, rows: Path | Array) -> Feeds:
     """Enough real rows to time."""
     if not isinstance(rows, Path):
         return {scorer.signature.inputs[0].name: np.asarray(rows[:LATENCY_ROWS], dtype=np.float32)}
-    with duckdb.connect(config={"threads": 1}) as con:
+    with in_memory(threads=1) as con:
         few = f"select * from read_parquet({literal(str(rows))}) limit {LATENCY_ROWS}"
         return feeds_from(con, few, scorer.signature)
 

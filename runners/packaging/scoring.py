@@ -17,6 +17,7 @@ from runners.packaging.graph import GIVES
 from runners.packaging.signature import Input, Signature
 from storage.columns import column_types, identifier, literal, missing_column
 from storage.errors import DataInvalid, RunFailed
+from storage.memory import in_memory
 
 BATCH_ROWS = 8192
 BATCH_BYTES = 16 * 2**20  # images: fewer rows a batch
@@ -82,7 +83,7 @@ class Scorer:
         Raises:
             DataInvalid: a column is missing, or its values do not fit the signature.
         """
-        with duckdb.connect(config={"threads": self.threads}) as con:
+        with in_memory(threads=self.threads) as con:
             known = column_types(con, f"select * from read_parquet({literal(str(rows))})")
             columns = [_column(given, known) for given in self.signature.inputs]
             parts = [self.predict_arrays(_feeds(self.signature, found)) for found in read_chunks(con, rows, columns)]
