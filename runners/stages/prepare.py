@@ -10,6 +10,7 @@ from runners import calling
 from runners.features import preparing, preparing_files
 from runners.opening import kept_files, open_tables
 from runners.pipeline import Context
+from runners.stoppable import stoppable
 from storage.project import FeaturesSection
 
 NAME = "prepare"
@@ -34,8 +35,9 @@ def inputs(context: Context) -> dict[str, Any]:
 def work(context: Context, out: Path) -> dict[str, Any]:
     features = context.spec.features
     if features is not None and context.spec.dataset.kind == "table":
+        split = context.spec.split
         with open_tables(context.shed, context.manifest, context.spec.dataset.query, writes_to=out) as con:
-            return preparing.prepare_rows(con, "select * from data", features, context.spec.split, out)
+            return stoppable(con, lambda: preparing.prepare_rows(con, "select * from data", features, split, out))
     files = kept_files(context.shed, context.manifest)
     count = preparing_files.lay_out(files, out)
     if features is None:

@@ -13,8 +13,10 @@ from runners.checks import CheckResult
 from runners.datasets.cards import write_card
 from runners.opening import open_tables
 from runners.pipeline import Context
+from runners.stoppable import stoppable
 from storage.columns import literal
 from storage.errors import DataInvalid
+from storage.project import ChecksSection
 
 NAME = "validate"
 VERSION = 1
@@ -67,12 +69,16 @@ def _table_results(context: Context, out: Path) -> list[CheckResult]:
         results = list(checks.presence_checks(con, context.spec))
         if any(not result.passed for result in results):
             return results
-        results.append(checks.row_check(con, context.spec.checks.min_rows))
-        results += checks.column_checks(con, context.spec.checks.columns)
-        for name, check in context.spec.checks.sql_checks.items():
-            results.append(checks.sql_check(con, name, check.query, check.on_fail))
+        results += stoppable(con, lambda: _answers(con, context.spec.checks))
         if context.spec.checks.module:
             results += _own_results(context, con, out)
+    return results
+
+
+def _answers(con: duckdb.DuckDBPyConnection, asked: ChecksSection) -> list[CheckResult]:
+    results = [checks.row_check(con, asked.min_rows), *checks.column_checks(con, asked.columns)]
+    for name, check in asked.sql_checks.items():
+        results.append(checks.sql_check(con, name, check.query, check.on_fail))
     return results
 
 
@@ -80,7 +86,8 @@ def _own_results(context: Context, con: duckdb.DuckDBPyConnection, out: Path) ->
     """What the project's own function found, run in the child: it is the user's code."""
     module, on_fail = context.spec.checks.module or "", context.spec.checks.module_on_fail
     directory, rows = context.run_dir / "checks", out / "data.parquet"
-    con.execute(f"copy (select * from data) to {literal(str(rows))} (format parquet)")
+    copy = f"copy (select * from data) to {literal(str(rows))} (format parquet)"
+    stoppable(con, lambda: con.execute(copy))
     try:
         result = calling.call(
             context, "checks", module, directory=directory, out=directory / "out", data_file=str(rows)

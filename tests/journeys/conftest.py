@@ -48,6 +48,7 @@ class Workstation:
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def shed(self) -> Shed:
@@ -55,7 +56,7 @@ class Workstation:
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **self.environment}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*COMMAND, "--shed", str(self.folder / "shed"), *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -63,6 +64,8 @@ class Workstation:
             cwd=self.folder,
             env=environment,
         )
+        self.started.append(process)
+        return process
 
     def type(self, *arguments: str | Path) -> Ended:
         """Type a command with `--json` and wait for its end."""
@@ -78,8 +81,11 @@ class Workstation:
 
 @pytest.fixture
 def workstation(tmp_path: Path) -> Iterator[Workstation]:
-    """A fresh one; children that a failed test left running are ended."""
-    yield Workstation(tmp_path)
+    """A fresh one; what a failed test left running is ended."""
+    station = Workstation(tmp_path)
+    yield station
+    for process in station.started:
+        process.kill()
     for path in (tmp_path / "shed" / "runs").glob("**/child.json"):
         child = Child.read(path.parent)
         identity = child.find() if child else None
