@@ -29,6 +29,46 @@ class Driver:
     devices: list[Device]
 
 
+@dataclass(frozen=True)
+class GpuProcess:
+    """A process on a GPU. `memory_bytes` is what it holds there; None where the driver does not tell."""
+
+    pid: int
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One GPU at one moment. What the driver does not tell is None.
+
+    Attributes:
+        index: its number in NVML's order (that of the PCI bus).
+        used_bytes, free_bytes: of its memory; what the driver keeps for itself is in neither where it says so.
+        mig: whether it is divided into MIG instances.
+        computing: the processes that use it for computing; None where the driver cannot list them.
+        drawing: those that draw on it, such as a desktop.
+    """
+
+    index: int
+    name: str
+    uuid: str
+    total_bytes: int | None
+    used_bytes: int | None
+    free_bytes: int | None
+    mig: bool = False
+    computing: tuple[GpuProcess, ...] | None = ()
+    drawing: tuple[GpuProcess, ...] = ()
+    utilization_percent: float | None = None
+    power_w: float | None = None
+    power_limit_w: float | None = None
+    temperature_c: float | None = None
+
+    @property
+    def device(self) -> str:
+        """Its name in the queue: `gpu0`."""
+        return f"gpu{self.index}"
+
+
 class Gpu:
     """The live readings of one GPU. What it cannot tell at the start is left out, what it cannot tell later is NaN."""
 
@@ -54,7 +94,7 @@ class Gpu:
     def _value(self, read: Callable[[], float]) -> float:
         try:
             return float(read())
-        except self._nvml.NVMLError:
+        except (self._nvml.NVMLError, self._nvml.NVMLLibraryMismatchError):
             return NAN
 
     def _memory_of(self, pids: Collection[int]) -> float:
@@ -99,6 +139,54 @@ def driver() -> Driver | None:
         number = nvml.nvmlSystemGetCudaDriverVersion()
         cuda = f"{number // 1000}.{number % 1000 // 10}"
     return Driver(version, cuda, devices)
+
+
+def readings() -> list[Reading]:
+    """All GPUs of the machine as they are now; none without a driver. One that does not answer is left out."""
+    nvml = _start_nvml()
+    if nvml is None:
+        return []
+    found = []
+    count = 0
+    with suppress(nvml.NVMLError):
+        count = nvml.nvmlDeviceGetCount()
+    for index in range(count):
+        with suppress(nvml.NVMLError):
+            found.append(_reading(nvml, index))
+    return found
+
+
+def _reading(nvml: Any, index: int) -> Reading:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+
+    def told(read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except (nvml.NVMLError, nvml.NVMLLibraryMismatchError):
+            return None
+
+    # The older call, for older drivers, counts what the driver keeps for itself as used.
+    memory = told(lambda: nvml.nvmlDeviceGetMemoryInfo(handle, version=nvml.nvmlMemory_v2))
+    memory = memory or told(lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
+    return Reading(
+        index=index,
+        name=nvml.nvmlDeviceGetName(handle),
+        uuid=nvml.nvmlDeviceGetUUID(handle),
+        total_bytes=memory.total if memory else None,
+        used_bytes=memory.used if memory else None,
+        free_bytes=memory.free if memory else None,
+        mig=told(lambda: nvml.nvmlDeviceGetMigMode(handle)[0]) == nvml.NVML_DEVICE_MIG_ENABLE,
+        computing=told(lambda: _processes(nvml.nvmlDeviceGetComputeRunningProcesses(handle))),
+        drawing=told(lambda: _processes(nvml.nvmlDeviceGetGraphicsRunningProcesses(handle))) or (),
+        utilization_percent=told(lambda: float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)),
+        power_w=told(lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000),
+        power_limit_w=told(lambda: nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000),
+        temperature_c=told(lambda: float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))),
+    )
+
+
+def _processes(running: Any) -> tuple[GpuProcess, ...]:
+    return tuple(GpuProcess(process.pid, process.usedGpuMemory) for process in running)
 
 
 def _start_nvml() -> Any:

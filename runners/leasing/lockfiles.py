@@ -1,0 +1,73 @@
+"""Flock files that say who holds them. What they say counts only while the flock is really held."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+LONGEST = 1 << 16
+
+
+def opened(path: Path, mode: int = 0o660) -> int:
+    """A descriptor of the file, which is made where it is missing; it has its `mode` from its first instant.
+
+    Raises:
+        OSError: as `os.open` does.
+    """
+    while True:
+        with suppress(FileNotFoundError):
+            return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            os.fchmod(fd, mode)  # whatever the umask took away
+            with suppress(FileExistsError):
+                os.link(fresh, path)
+        finally:
+            os.close(fd)
+            fresh.unlink()
+
+
+def lock(fd: int, *, shared: bool = False) -> bool:
+    """Take the flock without waiting; False where somebody else has it."""
+    try:
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def give_up(fd: int) -> None:
+    """Unlock and close a descriptor that nobody else was meant to have.
+
+    The lock ends at once, also where a process that is just being forked has a copy of the descriptor.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+    finally:
+        os.close(fd)
+
+
+def describe(fd: int, details: Mapping[str, Any]) -> None:
+    """Write who holds the file's lock, in place of what was there.
+
+    Raises:
+        OSError: when the disk is full or broken.
+    """
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, json.dumps(details).encode(), 0)
+
+
+def described(fd: int) -> dict[str, Any]:
+    """What the file says; nothing where it is empty or damaged."""
+    try:
+        found = json.loads(os.pread(fd, LONGEST, 0))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
