@@ -17,6 +17,7 @@ Found = tuple[str, int, int, int, int]  # the path that opens the file; its size
 Pattern = tuple[str, ...]  # the parts of a pattern that are still to be matched
 
 WILD = re.compile(r"[*?\[]")
+ESCAPED = re.compile(r"\[([*?\[])\]")  # how a pattern says that one of these is meant as it stands
 
 
 def expand(root: Path, globs: Sequence[str]) -> dict[str, Found]:
@@ -32,7 +33,9 @@ def expand(root: Path, globs: Sequence[str]) -> dict[str, Found]:
     """
     found: dict[str, Found] = {}
     for glob in globs:
-        matches = _walk(*_start(root, glob))
+        base, prefix, pattern = _start(root, glob)
+        name = _plain(pattern)
+        matches = _walk(base, prefix, pattern) if name is None else _one(base, prefix, name)
         if not matches:
             folder = (root / glob).is_dir()
             todo = f'for all files in it: "{glob.rstrip("/")}/**"' if folder else "check the pattern and the folder"
@@ -60,6 +63,35 @@ def _start(root: Path, glob: str) -> tuple[str, str, Pattern]:
     return base, (base[len(top) + 1 :] if inside else base.lstrip("/")) + "/", tuple(rest)
 
 
+def _plain(pattern: Pattern) -> str | None:
+    """The file's name, where a pattern can match only one: its folder need not be listed then."""
+    return None if len(pattern) > 1 or WILD.search(ESCAPED.sub("", pattern[0])) else ESCAPED.sub(r"\1", pattern[0])
+
+
+def _one(base: str, prefix: str, name: str) -> dict[str, Found]:
+    """The file `name` in the folder `base`, where there is one."""
+    path = os.path.join(base, name)  # noqa: PTH118 - for thousands of names
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError) as err:
+        if os.path.islink(path):  # noqa: PTH114
+            raise _loose(path) from err
+        return {}
+    except OSError as err:
+        raise unreadable(path, err) from err
+    return {} if stat.S_ISDIR(found.st_mode) else {prefix + name: _regular(path, found)}
+
+
+def _regular(path: str, found: os.stat_result) -> Found:
+    if not stat.S_ISREG(found.st_mode):
+        raise DataInvalid("this is no regular file", place=path, todo="leave it out")
+    return path, found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns
+
+
+def _loose(path: str) -> DataInvalid:
+    return DataInvalid("this link leads nowhere", place=path, todo="mend or remove it")
+
+
 def _walk(base: str, prefix: str, pattern: Pattern) -> dict[str, Found]:
     """Every file below `base` that the pattern matches. A folder is read once, however many ways `**` leads into it."""
     matches: dict[str, Found] = {}
@@ -84,16 +116,10 @@ def _walk(base: str, prefix: str, pattern: Pattern) -> dict[str, Found]:
                         if onward is not None:
                             stack.append((entry.path, f"{prefix}{name}/", inner, onward))
                     elif wanted(name):
-                        found = entry.stat()
-                        if not stat.S_ISREG(found.st_mode):
-                            raise DataInvalid("this is no regular file", place=entry.path, todo="leave it out")
-                        its = (entry.path, found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns)
-                        matches[prefix + name] = its
+                        matches[prefix + name] = _regular(entry.path, entry.stat())
                 except FileNotFoundError as err:  # removed since the folder was listed, unless it is a link
                     if entry.is_symlink():
-                        raise DataInvalid(
-                            "this link leads nowhere", place=entry.path, todo="mend or remove it"
-                        ) from err
+                        raise _loose(entry.path) from err
                 except OSError as err:
                     raise unreadable(entry.path, err) from err
     return matches

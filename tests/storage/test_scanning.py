@@ -52,11 +52,28 @@ def paths(found: Scan) -> list[str]:
         (["./data//a.csv"], ["data/a.csv"]),
         (["data/b.*", "data/*.csv"], ["data/a.csv", "data/b.csv", "data/b.txt"]),
         (["data/.*.csv"], ["data/.part.csv"]),
+        (["data/.part.csv"], ["data/.part.csv"]),
         (["**/**/c.csv"], ["data/deep/c.csv"]),
     ],
 )
 def test_globs_match_what_a_shell_would_match(tree: Path, cache: Path, globs: list[str], expected: list[str]) -> None:
     assert paths(scan(tree, globs, cache)) == expected
+
+
+def test_a_plain_name_is_looked_up_and_its_folder_not_listed(
+    tree: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tree / "data/[1]?.csv", "odd")
+
+    def no_listing(folder: str) -> None:
+        raise AssertionError(f"{folder} is listed")
+
+    monkeypatch.setattr(os, "scandir", no_listing)
+    names = ["data/b.csv", str(tree / "data/a.csv"), "data/[[]1][?].csv", "data/../data/deep/c.csv"]
+    assert paths(scan(tree, names, cache)) == ["data/[1]?.csv", "data/a.csv", "data/b.csv", "data/deep/c.csv"]
+    for none in ("data/x.csv", "data/deep", "data/a.csv/b"):
+        with pytest.raises(UsageError, match="no file matches"):
+            scan(tree, [none], cache)
 
 
 def test_the_hash_is_blake3_whatever_the_size(tree: Path, cache: Path) -> None:
@@ -156,13 +173,15 @@ def test_a_pattern_without_a_match_is_named(tree: Path, cache: Path) -> None:
 def test_a_broken_link_a_pipe_and_a_strange_name_are_errors_and_not_skipped(tree: Path, cache: Path) -> None:
     (tree / "x").mkdir()
     (tree / "x/link.csv").symlink_to(tree / "gone.csv")
-    with pytest.raises(DataInvalid, match="leads nowhere") as caught:
-        scan(tree, ["x/*"], cache)
-    assert caught.value.place == str(tree / "x/link.csv")
+    for link in ("x/*", "x/link.csv"):
+        with pytest.raises(DataInvalid, match="leads nowhere") as caught:
+            scan(tree, [link], cache)
+        assert caught.value.place == str(tree / "x/link.csv")
     (tree / "x/link.csv").unlink()
     os.mkfifo(tree / "x/pipe.csv")
-    with pytest.raises(DataInvalid, match="no regular file"):
-        scan(tree, ["x/*"], cache)
+    for pipe in ("x/*", "x/pipe.csv"):
+        with pytest.raises(DataInvalid, match="no regular file"):
+            scan(tree, [pipe], cache)
     (tree / "x/pipe.csv").unlink()
     for name in ("esc\x1b[2Jape.csv", os.fsdecode(b"latin-\xe9.csv")):
         write(tree / "x" / name, "x")
