@@ -20,6 +20,7 @@ from storage.errors import TrainshedError, UsageError
 NOUNS = {
     "init": "Start a project from a template, or around your data.",
     "doctor": "Check this machine, its terminal and the shed.",
+    "test": "Test a project as software, on a small sample.",
     "data": "Datasets and their versions.",
     "runs": "Runs: their params, metrics, logs and notes.",
     "models": "The registry: versions, gate, promotion, rollback.",
@@ -147,6 +148,10 @@ def door(
         raise typer.Exit(run_batch(scope, set_ or [], until=until, name=name, tags=tuple(tag or ())))
     elif given:
         raise UsageError(f"{given[0]} needs --batch", todo="`trainshed --batch …` runs the pipeline")
+    elif scope.out.screen:
+        from app.tui import open_tui
+
+        raise typer.Exit(open_tui(scope))
     else:
         from app.welcome import welcome
 

@@ -164,7 +164,7 @@ class TrySection(Section):
 
     rows: Annotated[int, Field(ge=50)] | None = None
     params: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
-    overfit: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    overfit: Annotated[float, Field(ge=0, lt=1)] = 0.3
     overfit_params: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
     loss: str | None = None
 

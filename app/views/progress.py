@@ -33,10 +33,11 @@ class View(Protocol):
     def remark(self, text: str, *, warning: bool) -> None: ...
 
 
-def view_for(out: Output, stages: tuple[str, ...]) -> View:
-    """The live view on a terminal that can move its cursor, else plain lines."""
+def view_for(out: Output, stages: tuple[str, ...], head: str = "starting") -> View:
+    """The live view on a terminal that can move its cursor, else plain lines. `head` stands above until there is a
+    run."""
     if out.terminal and os.environ.get("TERM", "dumb") != "dumb":
-        return LiveView(out, stages)
+        return LiveView(out, stages, head)
     return PlainView(out)
 
 
@@ -119,12 +120,12 @@ class _Line:
 class LiveView:
     """All stages at once; the running one with its time, bar and metrics."""
 
-    def __init__(self, out: Output, stages: tuple[str, ...]) -> None:
+    def __init__(self, out: Output, stages: tuple[str, ...], head: str = "starting") -> None:
         from rich.console import Console
         from rich.live import Live
 
         self._lines = {name: _Line() for name in stages}
-        self._head = "starting"
+        self._head = head
         rich = can_write(out.people, "✓●✗◌━╸⠋")
         self._glyphs = dict(
             zip(("ok", "bad", "wait", "full", "half", "rest"), "✓✗◌━╸─" if rich else "+x.##-", strict=True)
