@@ -18,6 +18,7 @@ from storage.scanning import ScannedFile
 
 FICLONE = 0x40049409  # linux/fs.h: share a file's blocks until one of the two is written
 READ_ONLY = 0o440
+UNTOUCHED_NS = 946_684_800_000_000_000  # the time that every copy bears, the first second of 2000: writing moves it
 
 # Kinds of files that people append to in place: through a hard link that would change the object.
 APPENDED = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".log")
@@ -129,8 +130,8 @@ def _there(place: Workplace, file: ScannedFile, target: str) -> Stored | None:
 
 
 def is_copy(found: os.stat_result) -> bool:
-    """Whether nobody but the store has this file: no second name, and no leave to write."""
-    return found.st_nlink == 1 and stat.S_IMODE(found.st_mode) == READ_ONLY
+    """Whether nobody but the store has this file, and nobody has written to it."""
+    return (found.st_nlink, stat.S_IMODE(found.st_mode), found.st_mtime_ns) == (1, READ_ONLY, UNTOUCHED_NS)
 
 
 def _clone(place: Workplace, file: ScannedFile, target: str) -> Pending | None:
@@ -169,6 +170,7 @@ def _copy(place: Workplace, file: ScannedFile, target: str) -> Pending:
 
 def _finished(file: ScannedFile, made: int, name: str, target: str) -> Pending:
     os.fchmod(made, READ_ONLY)
+    os.utime(made, ns=(UNTOUCHED_NS, UNTOUCHED_NS))
     found = os.fstat(made)
     return Pending(name, target, Stored("copy", found.st_mtime_ns, found.st_ino, file.ctime_ns))
 

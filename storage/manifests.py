@@ -134,7 +134,10 @@ def content_of(objects: Objects, entry: Entry) -> Path:
         if same or copied or hash_file(path).blake3 == entry.blake3:
             return path
     except OSError as err:
-        raise _changed(entry, path, f"cannot be read: {err.strerror}") from err
+        what = f"cannot be read: {err.strerror}"
+        raise (_changed(entry, path, what) if entry.source else _spoilt(entry, path, what)) from err
+    if not entry.source and found.st_nlink == 1:
+        raise _spoilt(entry, path, "is damaged")
     raise _changed(entry, path, "was changed in place after the version was made")
 
 
@@ -150,6 +153,15 @@ def verify(objects: Objects, manifest: Manifest) -> list[str]:
         except (OSError, ShedError) as err:
             faults.append(f"{entry.path}: {getattr(err, 'message', err)}")
     return faults
+
+
+def _spoilt(entry: Entry, path: Path, what: str) -> DataInvalid:
+    return DataInvalid(
+        f"what the shed keeps of {entry.path} {what}",
+        place=str(path),
+        expected=f"the bytes with the blake3 {entry.blake3[:16]}…",
+        todo="add the file again (`trainshed data add`): that mends it",
+    )
 
 
 def _changed(entry: Entry, path: Path, what: str) -> DataInvalid:

@@ -53,7 +53,7 @@ class Objects:
             raise _missing(path, err) from err
 
     def verify(self, digest: str) -> Path:
-        """Read an object from end to end and return its path.
+        """Read an object from end to end and return its path. A damaged copy is put aside, so that adding mends it.
 
         Raises:
             ShedError: naming it, when it is missing or damaged.
@@ -64,6 +64,7 @@ class Objects:
         except OSError as err:
             raise _missing(path, err) from err
         if found != digest:
+            self._put_aside(path)
             raise ShedError(
                 "this object is damaged: its bytes are not those it is named by",
                 place=str(path),
@@ -71,6 +72,16 @@ class Objects:
                 todo="add the file it came from again: that replaces it",
             )
         return path
+
+    def _put_aside(self, path: Path) -> None:
+        """Take a damaged copy from its place, where its stat alone would speak for it."""
+        with suppress(OSError):  # in a shed that cannot be written it stays
+            found = path.lstat()
+            if found.st_nlink == 1:
+                aside = self.tmp / f"damaged-{path.parent.name}{path.name}"
+                path.rename(aside)
+                if aside.lstat().st_ino != found.st_ino:  # somebody has mended it just now
+                    aside.rename(path)
 
     def digests(self) -> Iterator[str]:
         """Every object there is, in no order."""

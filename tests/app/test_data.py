@@ -259,8 +259,10 @@ def test_damage_ends_with_1_and_is_listed(call: Call, shed: Shed) -> None:
     lines = call("data", "verify", "points@v1", "--json").lines
     assert [line["event"] for line in lines] == ["damaged", "finished"]
     assert (lines[-1]["damaged"], lines[-1]["status"]) == (1, "failed")
-    assert "was changed in place" in call("data", "show", "points").err
+    assert "add the file again" in call("data", "head", "points").err
     assert call("data", "head", "points").code == 3
+    assert call("data", "add", "points", "data/*.csv", "--json").finished["new"] is False
+    assert "points v1 is whole" in call("data", "verify", "points").out
 
 
 def test_an_export_can_be_added_again_as_the_same_version(call: Call, data: Path, tmp_path: Path) -> None:

@@ -169,6 +169,24 @@ def test_adding_a_file_again_replaces_an_object_that_a_hard_link_has_spoilt(obje
     assert original.read_bytes() == b"after!"
 
 
+def test_adding_a_file_again_replaces_a_damaged_copy(objects: Objects, data: Path) -> None:
+    put(data, "a.csv", b"before")
+    files = scanned(data)
+    for through_the_file_system in (True, False):
+        objects.keep(files)
+        path = objects.path(files[0].blake3)
+        found = path.stat()
+        path.chmod(0o640)
+        path.write_bytes(b"BEFORE")
+        path.chmod(0o440)
+        if not through_the_file_system:  # the disk forgets a bit: no time moves, and only a reading finds it
+            os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+            with pytest.raises(ShedError, match="damaged"):
+                objects.verify(files[0].blake3)
+        objects.keep(files)
+        assert objects.verify(files[0].blake3).read_bytes() == b"before"
+
+
 def test_many_small_files_are_all_kept(objects: Objects, data: Path) -> None:
     for i in range(700):
         put(data, f"{i}.png", b"%d" % i)
