@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from runners.opening import open_tables
 from runners.pipeline import Context
 from runners.stoppable import stoppable
 from storage.columns import literal
-from storage.errors import DataInvalid
+from storage.errors import DataInvalid, TrainshedError
 from storage.project import ChecksSection
 
 NAME = "validate"
@@ -45,9 +46,11 @@ def work(context: Context, out: Path) -> dict[str, Any]:
     for result in broken:
         context.tell({"event": "warning", "text": f"{result.name}: {result.text}"})
     stopping = [result for result in broken if result.on_fail == "stop"]
+    # Where the data cannot be profiled, or the disk is full, that they are broken is still the first thing to tell.
+    with suppress(TrainshedError) if stopping else nullcontext():
+        write_card(context.shed, context.dataset.name, context.version.number, facts["checks"])
     if stopping:
         raise _stopped(context, stopping, facts)
-    write_card(context.shed, context.dataset.name, context.version.number, facts["checks"])
     return facts
 
 

@@ -131,6 +131,8 @@ def test_a_broken_check_stops_with_count_and_rows_and_a_warning_does_not(worksta
     assert stopped.code == 3
     assert "a ≤ 10" in stopped.told
     assert "99.0" in stopped.told
+    card = (workstation.shed.dataset_dir("points") / "card-v2.md").read_text()
+    assert [line.split("|")[3].strip() for line in card.splitlines() if "a ≤ 10" in line] == ["broken"]
 
 
 def test_a_projects_own_check_runs_in_the_child_and_can_stop(workstation: Workstation, tiny: Path) -> None:
