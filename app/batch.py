@@ -101,15 +101,19 @@ class Told:
         elif kind == "next":
             self.next = [str(line) for line in event.get("lines", [])]
 
+    def show(self) -> None:
+        """The tables, and what went wrong."""
+        for table in self.tables:
+            self.out.say()
+            self.out.report(table)
+        for error in self.errors:
+            self.out.say()
+            self.out.error(error)
+
     def conclude(self, finished: Finished) -> None:
         """The tables, what went wrong, how it ended, and what to type next."""
         out = self.out
-        for table in self.tables:
-            out.say()
-            out.report(table)
-        for error in self.errors:
-            out.say()
-            out.error(error)
+        self.show()
         out.finish(status=finished.status, run=finished.run, model=finished.model, reason=finished.reason)
         if not self.errors:
             out.say()

@@ -24,6 +24,8 @@ NOUNS = {
     "data": "Datasets and their versions.",
     "runs": "Runs: their params, metrics, logs and notes.",
     "models": "The registry: versions, gate, promotion, rollback.",
+    "exec": "Queue any command under a lease.",
+    "agent": "Your background process, which starts queued runs.",
     "lineage": "Walk any id back to its files, and on to what came of it.",
     "gc": "Remove files in the shed that nothing refers to.",
 }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from runners.pipeline import Context, Stage, execute
+from runners.pipeline import Context, Event, Stage, execute
 from runners.reports import reporting
 from runners.stages import evaluate, gate, package, prepare, train, validate
 from storage.errors import DataInvalid, GateRefused, TrainshedError
@@ -19,6 +20,7 @@ from storage.write import runs as write_runs
 STAGES: list[Stage] = [validate, prepare, train, evaluate, package, gate]
 STAGE_NAMES = [stage.NAME for stage in STAGES]
 INTERRUPTED = 130
+Tell = Callable[[Event], None]
 
 
 @dataclass(frozen=True)

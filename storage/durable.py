@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 from collections.abc import Iterable
+from pathlib import Path
 
 MANY = 64  # from here on one syncfs is faster than an fsync for each
 
@@ -34,3 +36,21 @@ def _syncfs(fd: int) -> None:
     if _LIBC.syncfs(fd) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+
+
+def write_whole(path: Path, data: bytes, *, mode: int = 0o660) -> None:
+    """Put `data` in the place of whatever `path` held: a reader, or a power cut, finds the old or the new, never half.
+
+    Raises:
+        OSError: when it cannot be written; what was there before still is.
+    """
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

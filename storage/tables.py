@@ -116,7 +116,8 @@ class Queued(SQLModel, table=True):
     retries: int = 0  # how often it may still be started again after a failure
     after: list[int] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     forced: bool = False  # launched although it will hardly fit
-    held: str = ""  # why it cannot start, in words; empty while it only waits for its turn
+    held: str = ""  # why it does not start, in words
+    reserved_since: float | None = None  # since when devices are kept for it
 
 
 class DeviceUse(SQLModel, table=True):

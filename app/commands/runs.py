@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from app.commands.launching import verbs as queue_verbs
 from app.output import At, Table
 from app.scope import Scope, scope_of
 from app.views.facts import last, run_facts, run_status
@@ -15,6 +16,7 @@ from storage.errors import UsageError
 from storage.read.runs import RunRow
 
 app = typer.Typer(help="Runs: their params, metrics, logs and notes.", rich_markup_mode=None, no_args_is_help=True)
+app.registered_commands += queue_verbs.registered_commands
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's number, such as 12.")]
 FOLLOW_SECONDS = 0.3
 

@@ -144,7 +144,7 @@ def judge(
         status, reason = "done", _odd_end(exit_code, killed_by)
     else:
         out_of_memory = _what_ran_out(error, lines)
-        reason = _why(error, exit_code, killed_by, out_of_memory)
+        reason = _why(error, exit_code, killed_by, out_of_memory, "" if not needs_result else " without a result")
         kernel = _kernel_account(pids, kills_before, killed_by)
         if kernel:
             out_of_memory, reason = "memory", f"out of memory: {kernel}" + (f"; {reason}" if error else "")
@@ -180,7 +180,9 @@ def _odd_end(exit_code: int | None, killed_by: int | None) -> str:
     return f"exit code {exit_code} after its result was complete" if exit_code else ""
 
 
-def _why(error: dict[str, Any] | None, exit_code: int | None, killed_by: int | None, out_of_memory: OutOfMemory) -> str:
+def _why(
+    error: dict[str, Any] | None, exit_code: int | None, killed_by: int | None, out_of_memory: OutOfMemory, left: str
+) -> str:
     if error is not None:
         place = f" ({error['file']}:{error['line']})" if error.get("file") and error.get("line") else ""
         text = ": ".join(str(part) for part in (error.get("type"), error.get("message")) if part)
@@ -191,7 +193,7 @@ def _why(error: dict[str, Any] | None, exit_code: int | None, killed_by: int | N
     prefix = f"out of {out_of_memory}: " if out_of_memory else ""
     if exit_code is None:
         return prefix + "ended without a result while no supervisor watched, so its exit status is not known"
-    return prefix + f"ended with exit code {exit_code} without a result"
+    return prefix + f"ended with exit code {exit_code}{left}"
 
 
 def _what_ran_out(error: dict[str, Any] | None, lines: list[str]) -> OutOfMemory:

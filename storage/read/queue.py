@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import exists, not_
 from sqlmodel import col, or_, select
 
 from storage.shed import Shed
-from storage.tables import DeviceUse, Queued, Run
+from storage.tables import DeviceUse, Queued, Run, Stage
+
+ENDED_WELL = ("done", "waiting", "refused")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,45 @@ def uses_since(shed: Shed, moment: float, host: str | None = None) -> list[Devic
         if host is not None:
             query = query.where(DeviceUse.host == host)
         return list(session.exec(query))
+
+
+@dataclass(frozen=True)
+class Past:
+    """A run that ended well, as far as it tells how long the next one like it will take."""
+
+    project: str
+    kind: str
+    gpus: int
+    params: dict[str, float | str]
+    duration_s: float
+    status: str
+
+
+def past(shed: Shed, project: str, *, limit: int = 100) -> list[Past]:
+    """The newest runs of a project that ended well and did all of their work themselves."""
+    with shed.reading() as session:
+        cached = exists().where(
+            col(Stage.run_id) == col(Run.id), col(Stage.name) == "train", col(Stage.status) == "cached"
+        )
+        query = (
+            select(Run, Queued.gpus)
+            .outerjoin(Queued, col(Queued.run_id) == col(Run.id))
+            .where(Run.project == project, col(Run.status).in_(ENDED_WELL), not_(cached))
+            .order_by(col(Run.id).desc())
+            .limit(limit)
+        )
+        return [
+            Past(
+                project,
+                run.kind,
+                run.spec.get("train", {}).get("gpus", 1) if gpus is None else gpus,
+                run.spec.get("train", {}).get("params", {}),
+                run.ended_at - run.started_at,
+                run.status,
+            )
+            for run, gpus in session.exec(query)
+            if run.started_at is not None and run.ended_at is not None
+        ]
 
 
 def unended(shed: Shed, user: str, host: str) -> list[Run]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +87,7 @@ def back_to_queue(shed: Shed, run_id: int, reason: str, *, spend_retry: bool) ->
         queued = write.session.get_one(Queued, run_id)
         run.status, run.reason, run.ended_at, run.progress = "queued", reason, None, None
         queued.retries -= 1 if spend_retry else 0
-        queued.held = ""
+        queued.held, queued.reserved_since = "", None
         write.session.add(run)
         write.session.add(queued)
         give_back(write, run_id, now)
@@ -125,19 +125,22 @@ def call_off(shed: Shed, run_id: int, reason: str) -> bool:
     return True
 
 
-def hold(shed: Shed, reasons: Mapping[int, str]) -> None:
-    """Write down why runs wait, where that has changed."""
+def hold(shed: Shed, reasons: Mapping[int, str], reserved: Collection[int]) -> None:
+    """Write down why runs wait, and for which of them devices are kept, where either has changed."""
+
+    def stale(queued: Queued) -> bool:
+        return queued.held != reasons[queued.run_id] or (queued.reserved_since is None) == (queued.run_id in reserved)
+
+    query = select(Queued).where(col(Queued.run_id).in_(list(reasons)))
     with shed.reading() as session:
-        rows = session.exec(select(Queued.run_id, Queued.held).where(col(Queued.run_id).in_(list(reasons))))
-        changed = [run_id for run_id, held in rows if held != reasons[run_id]]
-    if not changed:
-        return
+        if not any(stale(queued) for queued in session.exec(query)):
+            return
     with shed.writing("queue looked at", "queue") as write:
-        for run_id in changed:
-            queued = write.session.get_one(Queued, run_id)
-            queued.held = reasons[run_id]
+        for queued in filter(stale, write.session.exec(query).all()):
+            queued.held = reasons[queued.run_id]
+            kept = queued.run_id in reserved
+            queued.reserved_since = (queued.reserved_since or time.time()) if kept else None
             write.session.add(queued)
-        write.detail.update(runs=changed)
 
 
 def move(shed: Shed, run_id: int, *, position: float | None = None, priority: int | None = None) -> None:

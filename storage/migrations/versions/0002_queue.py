@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("after", sa.JSON(), nullable=False),
         sa.Column("forced", sa.Boolean(), nullable=False),
         sa.Column("held", sa.String(), nullable=False),
+        sa.Column("reserved_since", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("run_id"),
     )
     op.create_index(op.f("ix_queued_user"), "queued", ["user"], unique=False)

@@ -1,0 +1,91 @@
+"""The verbs of the agent: start, stop, look, install, and its log."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from runners.agency import session, starting
+from runners.agency.home import Home, has_agent
+from runners.supervision import logs, processes
+from runners.supervision.processes import Identity
+from storage.errors import RunFailed
+from storage.read import queue as read_queue
+from storage.shed import Shed, current_user
+
+STOP_S = 10.0
+
+
+@dataclass(frozen=True)
+class AgentStatus:
+    """The user's agent on this host; `pid` None where there is none. `waiting` and `at_work` are the user's runs."""
+
+    pid: int | None
+    since: float | None
+    waiting: int
+    at_work: int
+    turned_off: bool
+    log: Path
+    warning: str
+
+
+def start(shed: Shed) -> bool:
+    """Start the agent; False when one lives already. Raises RunFailed when it does not come up."""
+    started = starting.ensure(shed)
+    starting.wait_for_agent(shed)
+    return started
+
+
+def stop(shed: Shed) -> bool:
+    """End the agent; its runs go on, and what waits goes on waiting. False when there is none.
+
+    Raises:
+        RunFailed: when it does not end.
+    """
+    home = Home(shed)
+    home.off.touch()
+    found = _identity(home)
+    if not has_agent(shed) or found is None:
+        return False
+    processes.signal(found, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_S
+    while has_agent(shed):
+        if time.monotonic() > deadline:
+            raise RunFailed(f"the agent (pid {found.pid}) does not end", todo=f"its log: {home.log}")
+        time.sleep(0.02)
+    return True
+
+
+def status(shed: Shed) -> AgentStatus:
+    home, user = Home(shed), current_user()
+    alive = has_agent(shed)
+    found = _identity(home) if alive else None
+    return AgentStatus(
+        pid=found.pid if found else None,
+        since=home.identity.stat().st_mtime if found else None,
+        waiting=sum(entry.run.user == user for entry in read_queue.waiting(shed)),
+        at_work=sum(entry.run.user == user for entry in read_queue.holding(shed)),
+        turned_off=home.off.exists() and not alive,
+        log=home.log,
+        warning=session.logout_kills(),
+    )
+
+
+def log(shed: Shed, lines: int) -> list[str]:
+    """The last lines of the agent's log."""
+    return logs.last_lines(Home(shed).log, lines)
+
+
+def install(shed: Shed) -> Path:
+    """See `runners.agency.session.install`."""
+    return session.install(shed)
+
+
+def _identity(home: Home) -> Identity | None:
+    try:
+        return Identity.from_json(json.loads(home.identity.read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,1 @@
+"""What an agent does: its place on disk, requests, what starts, what is taken over."""

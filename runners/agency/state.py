@@ -1,0 +1,127 @@
+"""The queue as rows become what `runners.queue` decides on."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from runners import estimates, leases
+from runners.agency.home import has_agent
+from runners.queue import Holding, Limits, Slot, Spread, Use, Waiting, device_hours
+from storage.read import queue as read_queue
+from storage.read.queue import Entry
+from storage.settings import Settings, settings
+from storage.shed import Shed
+
+HALF_LIVES_COUNTED = 7
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that a decision needs, as it stands at one moment on this host."""
+
+    waiting: list[Waiting]
+    holding: list[Holding]
+    slots: list[Slot]
+    hours: dict[str, float]
+    limits: Limits
+    now: float
+
+
+def situation(shed: Shed, now: float, *, starting: Collection[Holding] = ()) -> Situation:
+    """Read the queue of this host. `starting` are runs that were given devices a moment ago and no row says so yet."""
+    host = socket.gethostname()
+    rules = settings(shed.root)
+    waiting, running = read_queue.waiting(shed, host), read_queue.holding(shed, host)
+    under_way = {hold.run_id for hold in starting}
+    lengths = _lengths(shed, [*waiting, *running])
+    blocked = _blocked(shed, waiting)
+    held = [_holding(entry, lengths.get(entry.queued.run_id), now) for entry in running if entry.run.devices]
+    return Situation(
+        waiting=[
+            _waiting(entry, blocked.get(entry.queued.run_id, ""), lengths.get(entry.queued.run_id))
+            for entry in waiting
+            if entry.queued.run_id not in under_way
+        ],
+        holding=[*starting, *held, *_others(shed, {hold.run_id for hold in [*starting, *held]}, now)],
+        slots=leases.slots(shed, rules),
+        hours=recent_hours(shed, rules, now, host),
+        limits=Limits(rules.queue.per_user, rules.queue.patience_minutes * 60),
+        now=now,
+    )
+
+
+def _others(shed: Shed, known: set[int], now: float) -> list[Holding]:
+    """Leases that no row of the queue explains: a child that outlived its run, a run of yesterday's database."""
+    return [
+        Holding(holder.run_id, holder.user, (device,), holder.memory, holder.since or now, None)
+        for device, found in leases.holders(shed).items()
+        for holder in found
+        if holder.run_id not in known
+    ]
+
+
+def recent_hours(shed: Shed, rules: Settings, now: float, host: str | None = None) -> dict[str, float]:
+    """Device-hours of each user, older ones counting less."""
+    half_life = rules.queue.half_life_hours * 3600
+    uses = read_queue.uses_since(shed, now - HALF_LIVES_COUNTED * half_life, host)
+    return device_hours((Use(use.user, use.started_at, use.ended_at, use.share) for use in uses), now, half_life)
+
+
+def _waiting(entry: Entry, blocked: str, length: Spread | None) -> Waiting:
+    run, queued = entry.run, entry.queued
+    return Waiting(
+        run_id=queued.run_id,
+        user=run.user,
+        queued_at=queued.queued_at,
+        priority=queued.priority,
+        position=queued.position,
+        gpus=queued.gpus,
+        memory=queued.gpu_memory,
+        blocked=blocked,
+        duration_s=length,
+        reserved_since=queued.reserved_since,
+    )
+
+
+def _holding(entry: Entry, length: Spread | None, now: float) -> Holding:
+    run, queued = entry.run, entry.queued
+    started = run.started_at or run.created_at
+    left = estimates.remaining(length, now - started, run.progress)
+    return Holding(queued.run_id, run.user, tuple(run.devices), queued.gpu_memory, started, left)
+
+
+def _lengths(shed: Shed, entries: list[Entry]) -> dict[int, Spread | None]:
+    past = {project: read_queue.past(shed, project) for project in {entry.run.project for entry in entries}}
+    return {
+        entry.queued.run_id: estimates.duration(
+            [estimates.PastRun(**vars(each)) for each in past[entry.run.project]],
+            estimates.PastRun(
+                entry.run.project,
+                entry.run.kind,
+                entry.queued.gpus,
+                entry.run.spec.get("train", {}).get("params", {}),
+                0.0,
+                "queued",
+            ),
+        )
+        for entry in entries
+    }
+
+
+def _blocked(shed: Shed, waiting: list[Entry]) -> dict[int, str]:
+    """What runs wait for besides devices: a run before them, or an agent that would start them."""
+    before = read_queue.statuses(shed, {run_id for entry in waiting for run_id in entry.queued.after})
+    agents = {user: has_agent(shed, user) for user in {entry.run.user for entry in waiting}}
+    found = {}
+    for entry in waiting:
+        open_ones = [run_id for run_id in entry.queued.after if before.get(run_id) not in ("done", "waiting")]
+        if open_ones:
+            states = ", ".join(f"run {run_id} ({before.get(run_id, 'gone')})" for run_id in open_ones)
+            found[entry.queued.run_id] = f"after {states}"
+        elif not entry.queued.request:
+            continue
+        elif not agents[entry.run.user]:
+            found[entry.queued.run_id] = f"{entry.run.user}'s agent is not running"
+    return found
