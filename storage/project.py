@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from storage.errors import UsageError, nearest
 from storage.sections import Section, checked, parsed
@@ -126,6 +126,13 @@ class SplitSection(Section):
         return self
 
 
+class RetrySmaller(Section):
+    """`[train] retry_smaller`: two params that let a run which ran out of GPU memory go on with less of it."""
+
+    halve: str
+    double: str
+
+
 class TrainSection(Section):
     """`[train]`: the user's function or command, its devices and its params."""
 
@@ -136,6 +143,24 @@ class TrainSection(Section):
     timeout_minutes: Annotated[float, Field(gt=0)] | None = None
     retries: Annotated[int, Field(ge=0)] = 0
     params: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
+    retry_smaller: RetrySmaller | None = None  # behind params, which it is checked against
+
+    @field_validator("retry_smaller")
+    @classmethod
+    def _of_integer_params(cls, value: RetrySmaller | None, others: ValidationInfo) -> RetrySmaller | None:
+        params = others.data.get("params")
+        if value is None or params is None:
+            return value
+        for key, name in (("halve", value.halve), ("double", value.double)):
+            given = params.get(name)
+            if name not in params:
+                hint = nearest(name, params)
+                raise ValueError(f'{key} = "{name}": [train.params] has no such param' + (f"; {hint}" if hint else ""))
+            if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+                raise ValueError(f'{key} = "{name}": expected an integer of 1 or more, not {given!r}')
+        if value.halve == value.double:
+            raise ValueError("halve and double name one param; they must be two")
+        return value
 
     @model_validator(mode="after")
     def _entry_or_command(self) -> TrainSection:

@@ -24,7 +24,7 @@ def inputs(context: Context) -> dict[str, Any]:
         "prepare": context.key("prepare"),
         "data": context.version.content,
         "code": context.run.code,
-        "train": train.model_dump(exclude={"timeout_minutes", "retries"}),
+        "train": train.model_dump(exclude={"timeout_minutes", "retries", "retry_smaller"}),
     }
 
 

@@ -81,6 +81,33 @@ def test_a_typo_is_placed_and_explained(tmp_path: Path, old: str, new: str, line
         assert word in text
 
 
+RETRY = 'retry_smaller = { halve = "micro_batch", double = "accumulation" }\n[train.params]\nmicro_batch = 32\n'
+
+
+def test_a_project_may_say_how_a_run_that_ran_out_of_gpu_memory_gets_smaller(tmp_path: Path) -> None:
+    spec = load_project(write(tmp_path, GOOD.replace("[train.params]\n", RETRY + "accumulation = 1\n")))
+    assert spec.train.retry_smaller is not None
+    assert (spec.train.retry_smaller.halve, spec.train.retry_smaller.double) == ("micro_batch", "accumulation")
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ("accumulations = 1\n", ['double = "accumulation": [train.params] has no such', 'mean "accumulations"?']),
+        ("accumulation = 1.0\n", ['double = "accumulation": expected an integer of 1 or more, not 1.0']),
+        ("accumulation = true\n", ["not True"]),
+        ("accumulation = 0\n", ["not 0"]),
+    ],
+)
+def test_the_params_that_change_then_must_be_there_and_be_integers(
+    tmp_path: Path, params: str, words: list[str]
+) -> None:
+    text = fault(tmp_path, GOOD.replace("[train.params]\n", RETRY + params))
+    assert "trainshed.toml:25: " in text and "train.retry_smaller" in text
+    for word in words:
+        assert word in text
+
+
 def test_several_faults_are_all_told_at_once(tmp_path: Path) -> None:
     text = fault(tmp_path, GOOD.replace("numeric =", "numric =").replace('task = "binary"', 'task = "binry"'))
     assert "features.numric" in text
