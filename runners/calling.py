@@ -45,7 +45,7 @@ def call(
                 run_dir=directory,
                 out_dir=out,
                 env={**context.env, **hold.env},
-                cwd=context.project_dir,
+                cwd=_cwd(context, call_name, out),
                 on_event=listener.hear,
                 attempt=context.run.attempt,
                 pass_fds=hold.fds,
@@ -96,8 +96,18 @@ def _write_job(
     return path
 
 
+def _cwd(context: Context, call_name: str, out: Path) -> Path:
+    # `python -m` imports from the working directory first, and a project may have a queue.py. The child itself goes to
+    # the project, and keeps its modules apart.
+    return out if _by_torchrun(context, call_name) else context.project_dir
+
+
+def _by_torchrun(context: Context, call_name: str) -> bool:
+    return call_name == "train" and context.spec.train.gpus > 1
+
+
 def _command(context: Context, job: Path, call_name: str) -> list[str]:
-    if call_name == "train" and context.spec.train.gpus > 1:
+    if _by_torchrun(context, call_name):
         return supervisor.torchrun_command(context.python, context.spec.train.gpus, CHILD, job)
     return [str(context.python), str(CHILD), str(job)]
 

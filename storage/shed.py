@@ -166,10 +166,14 @@ class Shed:
 def open_shed(root: Path | None = None) -> Shed:
     """Open the shed at `root` (default: `default_root()`); create it on first use, migrate it where it is older.
 
+    From then on the umask of this process, and of those it starts, takes nothing from the group: what one member of the
+    team writes here the others can read, and remove.
+
     Raises:
         ShedError: when it is damaged, made by a newer trainshed, something else, or cannot be written.
     """
     root = (root or default_root()).expanduser().absolute()
+    os.umask(os.umask(0o007) & ~0o070)
     try:
         _make_folders(root)
     except OSError as err:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,9 +15,14 @@ from typing import Any
 
 import pytest
 
+from runners.supervision import processes
 from runners.supervision.childfile import Child
-from runners.supervision.processes import end_group
+from runners.supervision.processes import Identity, end_group
+from storage.read import queue as read_queue
+from storage.read import runs as read_runs
 from storage.shed import Shed, open_shed
+from storage.tables import Run
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from app.cli import main; main()"]
@@ -48,6 +54,7 @@ class Workstation:
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    umask: int = -1  # as it is here
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -55,7 +62,13 @@ class Workstation:
         return open_shed(self.folder / "shed")
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **self.environment}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "OMP_NUM_THREADS": "1",
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            **self.environment,
+        }
         process = subprocess.Popen(
             [*COMMAND, "--shed", str(self.folder / "shed"), *map(str, arguments)],
             stdout=subprocess.PIPE,
@@ -63,17 +76,48 @@ class Workstation:
             text=True,
             cwd=self.folder,
             env=environment,
+            umask=self.umask,
         )
         self.started.append(process)
         return process
 
     def type(self, *arguments: str | Path) -> Ended:
         """Type a command with `--json` and wait for its end."""
-        return self.ended(self.start(*arguments, "--json"))
+        return self.ended(self.start(*arguments, *([] if "--json" in arguments else ["--json"])))
 
     def ended(self, process: subprocess.Popen[str]) -> Ended:
         out, told = process.communicate(timeout=240)
         return Ended(process.returncode, [json.loads(line) for line in out.splitlines()], told)
+
+    def agent(self) -> Identity | None:
+        """The process that was this workstation's agent last; None when there never was one."""
+        for path in (self.folder / "state").glob("trainshed/agents/*/agent.json"):
+            return Identity.from_json(json.loads(path.read_bytes()))
+        return None
+
+    def slots(self, count: int) -> None:
+        """Let so many runs work at once."""
+        (self.folder / "shed").mkdir(exist_ok=True)
+        (self.folder / "shed" / "settings.toml").write_text(f"[queue]\ncpu_slots = {count}\n")
+
+    def queued(self, *arguments: str | Path) -> int:
+        """Type a command that queues a run; returns its number."""
+        ended = self.type(*arguments)
+        assert ended.code == 0, ended.told
+        return int(ended.finished["run"])
+
+    def execute(self, script: str, *options: str) -> int:
+        """Queue a shell script; returns the run's number."""
+        return self.queued("exec", *options, "--json", "--", "sh", "-c", script)
+
+    def run(self, run_id: int) -> Run:
+        return read_runs.run(self.shed, run_id)
+
+    def wait(self, run_id: int, *statuses: str) -> Run:
+        """Wait until the run has one of these statuses; without any, until it has ended."""
+        wanted = statuses or ("done", "failed", "stopped", "invalid", "refused", "waiting")
+        shed = self.shed
+        return until(lambda: (lambda run: run if run.status in wanted else None)(read_runs.run(shed, run_id)), 90)
 
     def batch(self, project: Path, *arguments: str) -> Ended:
         return self.type("--batch", "-p", project, *arguments)
@@ -86,6 +130,12 @@ def workstation(tmp_path: Path) -> Iterator[Workstation]:
     yield station
     for process in station.started:
         process.kill()
+    agent = station.agent()
+    if agent is not None:
+        processes.signal(agent, signal.SIGKILL)
+        for run in read_queue.holding(station.shed):
+            if run.run.supervisor:
+                processes.signal(Identity.from_json(run.run.supervisor), signal.SIGKILL)
     for path in (tmp_path / "shed" / "runs").glob("**/child.json"):
         child = Child.read(path.parent)
         identity = child.find() if child else None

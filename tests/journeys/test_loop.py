@@ -32,6 +32,14 @@ def test_the_first_run_ends_in_production(workstation: Workstation, tiny: Path) 
     assert all(stage.started_at and stage.ended_at and stage.user for stage in read_runs.stages(shed, 1))
 
 
+def test_the_team_can_read_and_remove_what_a_cautious_member_made(workstation: Workstation, tiny: Path) -> None:
+    workstation.umask = 0o077
+    assert workstation.batch(tiny).code == 0
+    made = [path for path in workstation.shed.root.rglob("*") if not path.is_symlink()]
+    assert not [path for path in made if not path.stat().st_mode & 0o040]
+    assert not [path for path in made if path.is_dir() and path.stat().st_mode & 0o070 != 0o070]
+
+
 def test_the_same_command_again_finds_every_stage_cached(workstation: Workstation, tiny: Path) -> None:
     workstation.batch(tiny)
     again = workstation.batch(tiny)

@@ -101,14 +101,20 @@ print("lr", sys.argv[2])
 def test_two_workers_train_under_torchrun(workstation: Workstation, tiny: Path) -> None:
     toml = (tiny / "trainshed.toml").read_text()
     (tiny / "trainshed.toml").write_text(toml.replace("gpus = 0", "gpus = 2"))
-    code = (tiny / "pipeline.py").read_text().replace("import torch\n", "import torch, torch.distributed as dist\n")
+    code = (
+        (tiny / "pipeline.py")
+        .read_text()
+        .replace("import torch\n", "import os, queue, random, torch, torch.distributed as dist\n")
+    )
     code = code.replace(
         "def train(run):\n",
         "def train(run):\n    dist.init_process_group('gloo')\n    assert run.world_size == 2\n"
         "    total = torch.tensor([float(run.rank + 1)])\n    dist.all_reduce(total)\n"
         "    run.log({'world': total.item()}, step=0)\n",
     )
-    (tiny / "pipeline.py").write_text(code)
+    (tiny / "pipeline.py").write_text(code + f"\nassert queue.OURS and random.OURS and os.getcwd() == {str(tiny)!r}\n")
+    for name in ("queue.py", "random.py"):  # which torchrun must not import in the place of the standard library's
+        (tiny / name).write_text("OURS = True\n")
     ended = workstation.batch(tiny)
     assert ended.code == 0, ended.told
     world = read_runs.row(workstation.shed, 1).metrics["world"]
