@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 from app.output import Output
-from runners.actions.testing import Tested
+from runners.actions.testing import Tried
 from screens import figures
 
 WORDS = ("passed", "failed", "not asked")
 
 
-def show_checks(out: Output, tested: Tested, seconds: float) -> None:
+def show_checks(out: Output, tested: Tried, seconds: float) -> None:
     """What failed, in full, and the count of all; the lines of each check were told as they came."""
     for check in tested.checks:
         out.emit("check", check.__dict__)

@@ -41,7 +41,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Tried:
     """How a project did. `warnings` came up on the way; `kept` is the shed of the test, where it was to be kept."""
 
     project: str
@@ -60,7 +60,7 @@ def try_out(
     on_gpu: bool = False,
     keep: bool = False,
     on_event: Callable[[Event], None] = lambda event: None,
-) -> Tested:
+) -> Tried:
     """Ask the project every question, whatever came of those before. Its shed, if it has one, is not touched.
 
     `on_event` gets `{"event": "stage", "stage", "status", "seconds", "text"}` as a question is asked and answered, and
@@ -94,11 +94,11 @@ def try_out(
             status = {"passed": "done", "not asked": "skipped"}.get(check.status, check.status)
             said = f"not asked: {check.text}" if check.status == "not asked" else check.text
             on_event({"event": "stage", "stage": name, "status": status, "seconds": check.seconds, "text": said})
-    return Tested(spec.project.name, checks, list(dict.fromkeys(warnings)), made.shed.root if keep else None)
+    return Tried(spec.project.name, checks, list(dict.fromkeys(warnings)), made.shed.root if keep else None)
 
 
 def _asked(name: str, question: Callable[[], str], passing: str) -> Check:
-    """`passing` is a directory that will be gone: nobody is sent there."""
+    """`passing` is a shed that will be gone: nobody is sent there."""
     from runners.trying.questions import NotAsked
 
     began = time.monotonic()
@@ -107,8 +107,8 @@ def _asked(name: str, question: Callable[[], str], passing: str) -> Check:
     except NotAsked as why:
         return Check(name, "not asked", str(why), 0.0)
     except TrainshedError as err:
-        if passing and passing in err.todo:
-            err.todo = "--keep keeps its log"
+        if passing and (passing in err.todo or "trainshed runs" in err.todo):
+            err.todo = "`trainshed test --keep` keeps its log and its report"
         details = "\n".join(filter(None, [str(err), str(err.facts.get("output", ""))]))
         return Check(name, "failed", err.message.partition("\n")[0], round(time.monotonic() - began, 3), details)
     return Check(name, "passed", text, round(time.monotonic() - began, 3))

@@ -45,7 +45,8 @@ def finite(spec: ProjectSpec, series: dict[str, Series]) -> str:
 
 def falls(spec: ProjectSpec, series: dict[str, Series]) -> str:
     """Say where the training loss begins and ends. Raises NotAsked where there is none; RunFailed if it rises."""
-    name, began, ended = _fall(spec, series)
+    name, values = _loss(spec, series)
+    began, ended = judging.fall(values)
     if not ended < began:
         raise RunFailed(
             f"{name} goes from {began:.4g} to {ended:.4g}",
@@ -93,7 +94,8 @@ def learnt(spec: ProjectSpec, context: Context, rows: int) -> str:
         share = judging.explained(spec.features.task, target, prediction)
         told = f"{share:.0%} of the spread of {rows} rows explained"
     else:
-        name, began, ended = _fall(spec, series_of(context))
+        name, values = _loss(spec, series_of(context))
+        began, ended = values[0], judging.fall(values)[1]
         share = 1 - ended / began if began > 0 else float(ended < began)
         told = f"{name} {began:.4g} → {ended:.4g} on {rows} rows"
     if not share >= least:
@@ -106,7 +108,8 @@ def learnt(spec: ProjectSpec, context: Context, rows: int) -> str:
     return told
 
 
-def _fall(spec: ProjectSpec, series: dict[str, Series]) -> tuple[str, float, float]:
+def _loss(spec: ProjectSpec, series: dict[str, Series]) -> tuple[str, list[float]]:
+    """The training loss: its name and its finite values, two or more."""
     wanted = spec.test.loss
     if wanted is not None and wanted not in series:
         raise RunFailed(
@@ -118,10 +121,11 @@ def _fall(spec: ProjectSpec, series: dict[str, Series]) -> tuple[str, float, flo
     name = wanted or judging.loss_series(series)
     if name is None:
         raise NotAsked(_no_loss(series))
-    values = series[name].value.tolist()
-    if len(values) < 2:
-        raise NotAsked(f"{name} has a single value")
-    return name, *judging.fall(values)
+    values = series[name].value
+    finite_ones: list[float] = values[np.isfinite(values)].tolist()
+    if len(finite_ones) < 2:
+        raise NotAsked(f"{name} has a single value" if len(values) == 1 else f"{name} has hardly a finite value")
+    return name, finite_ones
 
 
 def _no_loss(names: Iterable[str]) -> str:
