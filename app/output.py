@@ -79,6 +79,12 @@ class Output:
         """Whether people's text goes to a terminal."""
         return self.people.isatty()
 
+    @property
+    def screen(self) -> bool:
+        """Whether there is a person with a terminal that can be drawn on."""
+        drawable = os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+        return not self.json_lines and drawable and sys.stdin.isatty() and self.stdout.isatty()
+
     def say(self, text: str = "", style: str = "") -> None:
         """Text of one or more lines for people."""
         self._write(self.people, _coloured(self.people, inert_lines(text), style) + "\n")

@@ -64,6 +64,7 @@ def listing(
     *,
     sort: str = "-id",
     limit: int = 50,
+    offset: int = 0,
     project: str | None = None,
     columns: tuple[str, ...] = (),
 ) -> Listing:
@@ -75,7 +76,8 @@ def listing(
     full = _full_names(shed)
     text = " ".join(f'{full(term.key)}{term.operator}"{term.text}"' for term in parse(filter_text))
     direction = "-" if sort.startswith("-") else ""
-    rows = read_runs.page(shed, text, sort=direction + full(sort.removeprefix("-")), limit=limit, project=project)
+    order = direction + full(sort.removeprefix("-"))
+    rows = read_runs.page(shed, text, sort=order, limit=limit, offset=offset, project=project)
     return Listing(rows, read_runs.count(shed, text, project=project), {name: full(name) for name in columns})
 
 

@@ -1,0 +1,63 @@
+"""`trainshed` on a terminal: the app with its views, the user's theme and keymap; no logic of its own."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from contextlib import suppress
+
+from app.preferences import preferences
+from app.scope import Scope
+from screens.shell import Shell, wants_ascii
+from storage.errors import UsageError
+
+
+class Trainshed(Shell):
+    """The terminal UI. An error that nobody expected ends it, and is told by the command line once the terminal is
+    itself again."""
+
+    crash: Exception | None = None
+
+    def _handle_exception(self, error: Exception) -> None:
+        if self.crash is None:
+            self.crash = error
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        self._close_messages_no_wait()
+
+
+def open_tui(scope: Scope) -> int:
+    """Run it until the user leaves. Returns the exit code.
+
+    Raises:
+        UsageError: when the user's own settings cannot be read.
+        TrainshedError: when the shed cannot be opened.
+        Exception: whatever broke it; the terminal is restored then.
+    """
+    from storage.shed import current_user
+
+    own = preferences()
+    folder = None
+    try:
+        folder = scope.project_dir()
+    except UsageError:
+        if scope.project is not None:
+            raise
+    app = Trainshed(
+        scope.shed,
+        project=scope.project_name(),
+        project_dir=folder,
+        user=current_user(),
+        host=socket.gethostname(),
+        theme=own.theme,
+        ascii_only=wants_ascii(sys.stdout.encoding),
+    )
+    app.set_keymap(own.keymap)
+    with suppress(KeyboardInterrupt):
+        app.run()
+    if app.error is not None:
+        raise app.error
+    if app.crash is not None:
+        raise app.crash
+    return app.return_value or 0

@@ -1,0 +1,178 @@
+"""Every action there is: one table that feeds the key bindings, the footer, the palette and the help.
+
+An action's id is `PLACE.NAME`: the class whose PLACE it is has a method `do_NAME`. Its id is also what a keymap in the
+user's configuration names. A test walks the table: every action can be done, and no two share a key where both work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that can be done.
+
+    Attributes:
+        id: `PLACE.NAME`.
+        keys: as Textual names them, several with commas.
+        title: a word or two, for the footer.
+        tells: one sentence, for help and palette.
+        shown: whether the footer names it.
+        in_palette: whether it can be looked up; moving a cursor cannot.
+    """
+
+    id: str
+    keys: str
+    title: str
+    tells: str
+    shown: bool = True
+    in_palette: bool = True
+
+    @property
+    def place(self) -> str:
+        return self.id.rpartition(".")[0]
+
+    @property
+    def name(self) -> str:
+        return self.id.rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where actions belong; `title` heads them in the help.
+
+    What is `always` there, the `view` in front and the focused `part` of it are within reach together; a `dialog`
+    stands alone.
+    """
+
+    name: str
+    title: str
+    kind: Literal["always", "view", "part", "dialog"] = "view"
+
+
+@dataclass(frozen=True)
+class ViewEntry:
+    """One of the numbered views: `module:Class` is imported when it is first shown."""
+
+    number: int
+    name: str
+    title: str
+    screen: str
+
+
+# Keys as they are typed → as Textual names them.
+KEYS = {
+    "?": "question_mark",
+    ":": "colon",
+    "/": "slash",
+    "comma": "comma",
+    ".": "full_stop",
+    "[": "left_square_bracket",
+    "]": "right_square_bracket",
+    "+": "plus",
+    "-": "minus",
+    "=": "equals_sign",
+    "*": "asterisk",
+    "!": "exclamation_mark",
+    "esc": "escape",
+    "pgdn": "pagedown",
+    "pgup": "pageup",
+    "←": "left",
+    "→": "right",
+    "↑": "up",
+    "↓": "down",
+}
+
+VIEWS = (ViewEntry(3, "runs", "Runs", "screens.runs:Runs"),)
+
+PLACES = (
+    Place("app", "everywhere", "always"),
+    Place("view", "in every view", "always"),
+    Place("list", "in lists", "part"),
+    Place("runs", "in Runs"),
+    Place("palette", "in the palette", "dialog"),
+    Place("help", "in the help", "dialog"),
+)
+
+
+def _moves(place: str) -> tuple[Action, ...]:
+    """How a cursor is moved, alike everywhere."""
+    moves = (
+        ("down", "j,down", "down", "One line down."),
+        ("up", "k,up", "up", "One line up."),
+        ("page_down", "pagedown,ctrl+d", "page down", "One page down."),
+        ("page_up", "pageup,ctrl+u", "page up", "One page up."),
+        ("first", "g,home", "first", "To the beginning."),
+        ("last", "G,end", "last", "To the end."),
+    )
+    return tuple(
+        Action(f"{place}.{name}", keys, title, tells, shown=False, in_palette=False)
+        for name, keys, title, tells in moves
+    )
+
+
+ACTIONS = (
+    *(Action(f"app.{view.name}", str(view.number), view.title, f"Go to {view.title}.", shown=False) for view in VIEWS),
+    Action("app.help", "question_mark", "help", "What can be done here, and by which key."),
+    Action("app.palette", "ctrl+p", "palette", "Find any action by its name.", in_palette=False),
+    Action("app.theme", "", "theme", "Next theme: dark, light, high contrast.", shown=False),
+    Action("app.redraw", "ctrl+l", "redraw", "Draw the whole screen again.", shown=False),
+    Action("app.quit", "q", "quit", "Leave; runs continue."),
+    Action("view.back", "escape", "back", "Out of this page, filter or selection.", in_palette=False),
+    *_moves("list"),
+    Action("list.left", "left", "left", "Columns to the left.", shown=False, in_palette=False),
+    Action("list.right", "right", "right", "Columns to the right.", shown=False, in_palette=False),
+    Action("list.choose", "enter", "open", "Open the line under the cursor.", in_palette=False),
+    Action("runs.filter", "slash", "filter", "Show only runs that fit, such as status=failed lr>1e-4 user=ana."),
+    Action("runs.mark", "space", "mark", "Mark the run, to compare it or do something with several."),
+    Action("runs.sort", "comma", "sort", "Sort by the next column."),
+    Action("runs.reverse", "full_stop", "reverse", "Turn the order round.", shown=False),
+    Action("runs.all_projects", "p", "projects", "This project's runs, or those of all projects."),
+    Action("palette.down", "down", "down", "Next line.", shown=False, in_palette=False),
+    Action("palette.up", "up", "up", "Line before.", shown=False, in_palette=False),
+    Action("palette.close", "escape", "close", "Close the palette.", in_palette=False),
+    Action("help.close", "escape,question_mark,q", "close", "Close the help.", in_palette=False),
+)
+
+
+@cache
+def _table() -> dict[str, Action]:
+    return {action.id: action for action in ACTIONS}
+
+
+def by_id(action_id: str) -> Action:
+    return _table()[action_id]
+
+
+def of(place: str) -> list[Action]:
+    """The actions of a place, in the order of the table."""
+    return [action for action in ACTIONS if action.place == place]
+
+
+def keys_of(text: str) -> list[str]:
+    """`"/, ctrl+x"` as Textual names them; a comma itself is `comma`."""
+    return [KEYS.get(key.strip(), key.strip()) for key in text.split(",") if key.strip()]
+
+
+def clashes(keymap: Mapping[str, str] | None = None) -> list[tuple[Action, Action, str]]:
+    """Pairs of actions that one key would set off in the same place, and the key. `keymap` is action id → keys."""
+    keymap = keymap or {}
+    kinds = {place.name: place.kind for place in PLACES}
+    keys = {action.id: set(keys_of(keymap.get(action.id, action.keys))) for action in ACTIONS}
+    return [
+        (one, other, key)
+        for one, other in combinations(ACTIONS, 2)
+        if one.place == other.place or _together(kinds[one.place], kinds[other.place])
+        for key in keys[one.id] & keys[other.id]
+    ]
+
+
+def _together(one: str, other: str) -> bool:
+    if "dialog" in (one, other):
+        return False
+    return "always" in (one, other) or one != other

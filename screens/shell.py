@@ -1,0 +1,278 @@
+"""The app as screens know it: the open shed, colours, messages, and a clock that notices what others commit."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+from textual.app import App
+from textual.binding import BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+
+from screens.acting import Acting, bindings
+from screens.actions import VIEWS, Action, ViewEntry
+from screens.inert import inert_lines
+from screens.themes import PLAIN, THEMES, Inks
+from screens.threads import beside
+
+if TYPE_CHECKING:
+    from runners.actions.machine import Machine, Now
+    from storage.errors import TrainshedError
+    from storage.read.changes import Changes
+    from storage.shed import Shed
+
+LOOK_S = 0.25  # between two looks for commits
+CLOCK_S = 10.0  # between two looks at the clock: "4 min ago" has become "5 min ago"
+MACHINE_S = 3.0
+STALE_S = 3.0  # news that could not be read for so long are told to be old
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the header tells of the shed."""
+
+    running: int = 0
+    queued: int = 0
+    waiting: int = 0
+
+
+class Shell(Acting, App[int]):
+    """An app with numbered views. What it shows it reads from the shed, again whenever something was committed."""
+
+    PLACE = "app"
+    TITLE = "trainshed"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("app")]
+    ENABLE_COMMAND_PALETTE = False
+    CSS_PATH = str(Path(__file__).parent / "styles" / "shell.tcss")  # beside this class, whoever derives from it
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide"), (180, "-vast")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
+
+    def __init__(
+        self,
+        open_shed: Callable[[], Shed],
+        *,
+        project: str | None = None,
+        project_dir: Path | None = None,
+        user: str = "",
+        host: str = "",
+        theme: str = "dark",
+        ascii_only: bool = False,
+    ) -> None:
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
+        self.project, self.project_dir = project, project_dir
+        self.user, self.host = user, host
+        self.ascii_only = ascii_only
+        self.shed: Shed | None = None
+        self.standing = Standing()
+        self.now: Now | None = None
+        self.stale_since: float | None = None
+        self.error: TrainshedError | None = None
+        self._open_shed = open_shed
+        self._changes: Changes | None = None
+        self._machine: Machine | None = None
+        self._looking = False
+        for each in THEMES:
+            self.register_theme(each)
+        self.theme = PLAIN if self.no_color else theme
+        self.inks = Inks(self.current_theme)
+        self._modes = {view.name: _loader(view) for view in VIEWS}
+        if ascii_only:
+            self.add_class("-ascii")
+
+    # -- beginning and end
+
+    def on_mount(self) -> None:
+        self.theme_changed_signal.subscribe(self, self._take_theme)
+        self.switch_mode(VIEWS[0].name)
+        self.run_worker(self._begin(), name="open the shed")
+
+    async def _begin(self) -> None:
+        from storage.errors import TrainshedError
+
+        def opened() -> tuple[Shed, Changes, Machine]:
+            from runners.actions.machine import Machine
+            from storage.read.changes import Changes
+
+            shed = self._open_shed()
+            return shed, Changes(shed), Machine(shed)
+
+        try:
+            self.shed, self._changes, self._machine = await beside(opened)
+        except TrainshedError as err:
+            self.error = err
+            self.exit(err.exit_code)
+            return
+        self.set_interval(LOOK_S, self._look)
+        self.set_interval(CLOCK_S, self._tick)
+        self.set_interval(MACHINE_S, self._look_at_machine)
+        self._news()
+        self.run_worker(self._look_at_machine())
+
+    def _look(self) -> None:
+        if (self._changes is not None and self._changes.any()) or self.stale_since is not None:
+            self._news()
+        view = self.view
+        if view is not None:
+            view.look()
+
+    def _news(self) -> None:
+        """Something was committed: what is in view is read again."""
+        self.run_worker(self._read_standing(), group="standing", exclusive=True)
+        view = self.view
+        if view is not None:
+            view.refetch()
+
+    async def _read_standing(self) -> None:
+        from storage.errors import TrainshedError
+
+        shed = self.shed
+        if shed is None:
+            return
+
+        def read() -> Standing:
+            from storage.read import counts
+
+            found = counts.runs_by_status(shed)
+            return Standing(found.get("running", 0), found.get("queued", 0), counts.versions_waiting(shed))
+
+        try:
+            self.standing = await beside(read)
+        except TrainshedError:
+            self.old_news()
+            return
+        self.stale_since = None
+        self._repaint_header()
+
+    def old_news(self) -> None:
+        """What is shown could not be read anew; the header says since when."""
+        if self.stale_since is None:
+            self.stale_since = time.time()
+        self._repaint_header()
+
+    async def _look_at_machine(self) -> None:
+        machine = self._machine
+        if machine is None or self._looking:
+            return
+        self._looking = True
+        try:
+            self.now = await beside(machine.look)
+        finally:
+            self._looking = False
+        self._repaint_header()
+        view = self.view
+        if view is not None:
+            view.machine_seen()
+
+    def _tick(self) -> None:
+        view = self.view
+        if view is not None:
+            view.tick()
+        self._repaint_header()
+
+    def _repaint_header(self) -> None:
+        from screens.widgets.header import Header
+
+        for header in self.screen.query(Header):
+            header.repaint()
+
+    # -- for screens
+
+    @property
+    def view(self) -> Any:
+        """The view in front, if no dialog covers it."""
+        from screens.view import View
+
+        return self.screen if isinstance(self.screen, View) else None
+
+    def say(self, text: str, severity: Literal["information", "warning", "error"] = "information") -> None:
+        """A message that goes away by itself."""
+        self.notify(inert_lines(text), severity=severity, markup=False, timeout=6)
+
+    def tell(self, err: TrainshedError) -> None:
+        """What went wrong, where, what was expected, and what to do next."""
+        head = f"{err.place}: {err.message}" if err.place else err.message
+        told = [head[:1].upper() + head[1:]]
+        told += [f"expected: {err.expected}"] if err.expected else []
+        told += [f"next: {err.todo}"] if err.todo else []
+        self.notify(inert_lines("\n".join(told)), severity="error", markup=False, timeout=12)
+
+    def _take_theme(self, _theme: object) -> None:
+        from screens.widgets.grid import Grid
+        from screens.widgets.painted import Painted
+
+        self.inks = Inks(self.current_theme)
+        for screen in self.screen_stack:
+            for widget in screen.query(Widget):
+                if isinstance(widget, Painted | Grid):
+                    widget.forget()
+
+    # -- actions
+
+    def why_not(self, name: str) -> str:
+        if name == "theme" and self.no_color:
+            return "NO_COLOR is set in this terminal's environment."
+        return ""
+
+    def show_view(self, name: str) -> None:
+        """Bring a numbered view to the front."""
+        if len(self.screen_stack) > 1 and self.current_mode == name:
+            return  # a page of this view is open
+        self.switch_mode(name)
+
+    async def act(self, action: Action) -> None:
+        if any(action.name == view.name for view in VIEWS):
+            self.show_view(action.name)
+        else:
+            await super().act(action)
+
+    def do_help(self) -> None:
+        from screens.help import Help
+
+        self.push_screen(Help(self.screen))
+
+    def do_palette(self) -> None:
+        from screens.palette import Palette
+
+        self.push_screen(Palette(self.screen))
+
+    def do_theme(self) -> None:
+        names = [each.name for each in THEMES if each.name != PLAIN]
+        place = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(place + 1) % len(names)]
+        self.say(f"theme: {self.theme}")
+
+    def do_redraw(self) -> None:
+        self.refresh(layout=True)
+        self.screen.refresh(layout=True)
+
+    def do_quit(self) -> None:
+        self.exit(0)
+
+
+def _loader(view: ViewEntry) -> Callable[[], Screen[Any]]:
+    def load() -> Screen[Any]:
+        module, _, name = view.screen.partition(":")
+        return cast("Screen[Any]", getattr(importlib.import_module(module), name)())
+
+    return load
+
+
+def shell_of(widget: Widget) -> Shell:
+    return cast("Shell", widget.app)
+
+
+def wants_ascii(encoding: str | None) -> bool:
+    """Whether the terminal has no more than ASCII: its encoding says so, or it is the kernel's own console."""
+    if os.environ.get("TERM") in ("linux", "vt100", "vt220"):
+        return True
+    try:
+        "●✓⣿━".encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return True
+    return False

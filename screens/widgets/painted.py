@@ -1,0 +1,141 @@
+"""Widgets that are drawn line by line: only what differs from before is sent to the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region, Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from screens.glyphs import ASCII
+from screens.inert import inert
+from screens.ink import Line
+from screens.themes import Inks
+
+
+def strip_of(line: Line, width: int, base: Style, inks: Inks, *, ascii_only: bool = False) -> Strip:
+    """A line as the terminal gets it, in exactly `width` cells; nothing in it is obeyed by the terminal."""
+    segments = []
+    for text, role in line:
+        told = inert(text)
+        if ascii_only:
+            told = told.translate(ASCII)
+        segments.append(Segment(told, base + inks(role) if role else base))
+    return Strip(segments).adjust_cell_length(width, base).simplify()
+
+
+def changed_span(old: Strip, new: Strip) -> tuple[int, int] | None:
+    """The cells from the first to the last that differ; None where none does."""
+    if old == new:
+        return None
+    before, after = _cells(old), _cells(new)
+    if len(before) != len(after):
+        return 0, max(old.cell_length, new.cell_length)
+    start = next((i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b), None)
+    if start is None:
+        return None
+    end = len(after)
+    while before[end - 1] == after[end - 1]:
+        end -= 1
+    return start, end
+
+
+def _cells(strip: Strip) -> list[tuple[str, Style | None]]:
+    """One item a cell; a wide character takes its second cell as well."""
+    cells: list[tuple[str, Style | None]] = []
+    for text, style, _ in strip:
+        if text.isascii():
+            cells += [(sign, style) for sign in text]
+            continue
+        for sign in text:
+            size = cell_len(sign)
+            if size:
+                cells += [(sign, style)] * size
+            elif cells:
+                cells[-1] = (cells[-1][0] + sign, style)
+    return cells
+
+
+def apart(strip: Strip, start: int, end: int) -> Strip:
+    """The same strip in pieces that end where a change does: a terminal is sent whole pieces."""
+    cuts = [cut for cut in (start, end) if 0 < cut < strip.cell_length]
+    if not cuts:
+        return strip
+    return Strip.join(strip.divide([*cuts, strip.cell_length]))
+
+
+class Painted(Widget):
+    """A widget that says in `paint` what its lines are; `repaint` after anything they are made of has changed."""
+
+    DEFAULT_CSS = "Painted { height: auto; }"
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._strips: list[Strip] = []
+        self._drawn_for: tuple[Size, Style] | None = None
+
+    def paint(self, width: int, height: int) -> Sequence[Line]:
+        """The lines; `height` is 0 where the widget is as high as it wants to be."""
+        raise NotImplementedError
+
+    def repaint(self) -> None:
+        """Draw again what has changed."""
+        if not self.is_mounted or not self.size.width:
+            return
+        if self._drawn_for is None or self._drawn_for != (self.size, self.rich_style):
+            self.refresh(layout=self._is_auto)
+            return
+        old, self._strips = self._strips, self._drawn()
+        if len(old) != len(self._strips) and self._is_auto:
+            self._drawn_for = None
+            self.refresh(layout=True)
+            return
+        regions = []
+        for y in range(max(len(old), len(self._strips))):
+            blank = Strip.blank(self.size.width, self.rich_style)
+            before = old[y] if y < len(old) else blank
+            after = self._strips[y] if y < len(self._strips) else blank
+            span = changed_span(before, after)
+            if span is not None:
+                if y < len(self._strips):
+                    self._strips[y] = apart(after, *span)
+                regions.append(Region(span[0], y, span[1] - span[0], 1))
+        if regions:
+            self.refresh(*regions)
+
+    def forget(self) -> None:
+        """Draw everything again: the theme is another one."""
+        self._drawn_for = None
+        self.refresh()
+
+    @property
+    def _is_auto(self) -> bool:
+        return self.styles.height is not None and self.styles.height.is_auto
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self.paint(width, 0))
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        return container.width
+
+    def render_line(self, y: int) -> Strip:
+        key = (self.size, self.rich_style)
+        if self._drawn_for != key:
+            self._drawn_for = key
+            self._strips = self._drawn()
+        if y < len(self._strips):
+            return self._strips[y]
+        return Strip.blank(self.size.width, self.rich_style)
+
+    def _drawn(self) -> list[Strip]:
+        from screens.shell import shell_of
+
+        shell = shell_of(self)
+        width, height = self.size
+        base = self.rich_style
+        lines = self.paint(width, height)[:height]
+        return [strip_of(line, width, base, shell.inks, ascii_only=shell.ascii_only) for line in lines]

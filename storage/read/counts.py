@@ -1,0 +1,24 @@
+"""How many of what there are: for a header that is always in view."""
+
+from __future__ import annotations
+
+from sqlmodel import col, func, select
+
+from storage.shed import Shed
+from storage.tables import ModelVersion, Run
+
+
+def runs_by_status(shed: Shed, project: str | None = None) -> dict[str, int]:
+    """Status → number of runs."""
+    query = select(Run.status, func.count()).group_by(col(Run.status))
+    if project is not None:
+        query = query.where(Run.project == project)
+    with shed.reading() as session:
+        return {status: int(count) for status, count in session.exec(query)}
+
+
+def versions_waiting(shed: Shed) -> int:
+    """Model versions that wait for a person."""
+    with shed.reading() as session:
+        query = select(func.count()).select_from(ModelVersion).where(ModelVersion.status == "waiting")
+        return int(session.exec(query).one())

@@ -1,0 +1,118 @@
+"""The app as a whole: it opens, follows what others do, says what is wrong, and goes away cleanly."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from app.tui import Trainshed
+from screens.runs import Runs
+from storage.errors import ShedError
+from storage.shed import Shed
+from storage.write import runs as write_runs
+from tests.scenes import run_of
+from tests.screens.driving import driving
+
+
+async def test_q_leaves_with_0(shed: Shed) -> None:
+    async with driving(shed) as driven:
+        await driven.pilot.press("q")
+        await driven.until(lambda: not driven.app.is_running)
+    assert driven.app.return_value == 0
+
+
+async def test_what_is_committed_elsewhere_is_seen(shed: Shed) -> None:
+    async with driving(shed) as driven:
+        await driven.press("3")
+        run = run_of(shed, "first", status="running")
+        await driven.sees("first", "1 running")
+        write_runs.finish(shed, run.id or 0, "done", 0, "")
+        await driven.sees("✓")
+
+
+async def test_nothing_is_drawn_when_nothing_changes(shed: Shed) -> None:
+    run_of(shed, "first")
+    async with driving(shed) as driven:
+        await driven.press("3")
+        driver = driven.app._driver
+        assert driver is not None
+        written: list[str] = []
+        driver.write = written.append  # type: ignore[method-assign, assignment]
+        driven.app.view.tick()
+        driven.app.view.refetch()
+        await driven.settled()
+        for _ in range(20):
+            await driven.pilot.pause()
+        assert "".join(written) == ""
+
+
+async def test_the_palette_finds_an_action_by_its_name_and_does_it(shed: Shed) -> None:
+    async with driving(shed) as driven:
+        await driven.press("3")
+        await driven.pilot.press("ctrl+p")
+        await driven.type("theme")
+        await driven.sees("Next theme")
+        await driven.pilot.press("enter")
+        await driven.until(lambda: driven.app.theme == "light")
+
+
+async def test_help_names_the_keys_of_the_place(shed: Shed) -> None:
+    async with driving(shed) as driven:
+        await driven.press("3")
+        await driven.pilot.press("question_mark")
+        await driven.sees("in Runs", "One line down.")
+        await driven.pilot.press("escape")
+        await driven.until(lambda: isinstance(driven.app.screen, Runs))
+
+
+async def test_an_action_that_cannot_be_done_says_why(shed: Shed) -> None:
+    async with driving(shed) as driven:
+        await driven.press("3", "space")
+        await driven.sees("There is no run to mark.")
+
+
+async def test_a_shed_that_cannot_be_opened_ends_it_with_the_reason() -> None:
+    def broken() -> Shed:
+        raise ShedError("the shed's database is damaged")
+
+    app = Trainshed(broken)
+    async with app.run_test() as pilot:
+        while app.is_running:
+            await pilot.pause()
+    assert app.error is not None and app.error.message == "the shed's database is damaged"
+    assert app.return_value == 1
+
+
+async def test_a_bug_ends_it_and_is_kept_for_the_command_line(shed: Shed) -> None:
+    app = Trainshed(lambda: shed)
+    with pytest.raises(ZeroDivisionError):
+        async with app.run_test() as pilot:
+            app.call_later(lambda: 1 / 0)
+            while app.is_running:
+                await pilot.pause()
+    assert isinstance(app.crash, ZeroDivisionError)
+
+
+async def test_with_no_color_nothing_has_a_colour(shed: Shed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    run_of(shed, "first", status="failed")
+    async with driving(shed) as driven:
+        await driven.press("3")
+        await driven.sees("✗")
+        styles = [
+            part.style
+            for strip in driven.app.screen._compositor.render_strips()
+            for part in strip.apply_filter(driven.app._filters[-1], driven.app.screen.styles.background)
+            if part.style
+        ]
+        assert all(style.color is None or style.color.is_default for style in styles)
+        assert all(style.bgcolor is None or style.bgcolor.is_default for style in styles)
+
+
+@pytest.mark.parametrize("args", [["--help"], ["runs", "list"]])
+def test_the_command_line_does_not_wait_for_textual(shed: Shed, args: list[str]) -> None:
+    call = f"run({['--shed', str(shed.root), *args]!r})"
+    code = f"import sys; from app.cli import run; {call}; assert 'textual' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=shed.root)
