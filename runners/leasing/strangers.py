@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 from runners.gpus import GpuProcess, Reading
+from runners.scheduling.reasons import gigabytes
 from runners.supervision.processes import Identity, Seen, all_pids, boot_id, descendants, look, read_proc
 
 UNEXPLAINED_BYTES = 1 << 30  # so much on a GPU without a lease or a process that the driver names is somebody's
@@ -50,10 +51,13 @@ def told(reading: Reading, found: Collection[GpuProcess], *, held: bool) -> str:
 
     On a GPU that is not `held` by a lease, memory that the driver gives to nobody counts too.
     """
-    words = [f"{name_of(process.pid)} {_size(process.memory_bytes)}".strip() for process in found]
+    words = [name_of(process.pid) for process in found]
+    for place, process in enumerate(found):
+        if process.memory_bytes is not None:
+            words[place] += f" {gigabytes(process.memory_bytes)}"
     unexplained = _unexplained(reading)
     if not words and not held and unexplained > UNEXPLAINED_BYTES:
-        words = [f"processes that cannot be seen from here {_size(unexplained)}"]
+        words = [f"processes that cannot be seen from here {gigabytes(unexplained)}"]
     return ", ".join(words)
 
 
@@ -89,7 +93,3 @@ def command_of(pid: int) -> str:
 def _unexplained(reading: Reading) -> int:
     known = [process.memory_bytes for process in (*(reading.computing or ()), *reading.drawing)]
     return (reading.used_bytes or 0) - sum(size or 0 for size in known) if None not in known else 0
-
-
-def _size(count: int | None) -> str:
-    return f"{count / 1e9:.3g} GB" if count is not None else ""
