@@ -31,8 +31,7 @@ def evidence(context: Context, production: ModelVersion | None) -> Evidence:
         task=context.spec.features.task if context.spec.features else None,
         checks=_checks(context),
         nonfinite=_nonfinite(context),
-        # An ONNX from raw columns is packaged as it is: there is nothing that it could differ from.
-        parity=packaged["parity"] if packaged["parity_rows"] else 0.0,
+        parity=packaged["parity"],
         latency_p99_ms=latency["p99_ms"] if latency else None,
     )
     if context.spec.features is None:

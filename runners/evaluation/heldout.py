@@ -31,10 +31,15 @@ class HeldOut:
         return np.asarray(np.load(self.prepared / "test" / "y.npy", mmap_mode="r"))
 
     @property
+    def encoded(self) -> Path:
+        """The rows as training got them, in the order of `target`: .npy."""
+        return self.prepared / "test" / "x.npy"
+
+    @property
     def raw(self) -> Path:
         """The rows before any encoding, in the order of `target`: a Parquet file, or the .npy of a files project."""
         parquet = self.prepared / "test.parquet"
-        return parquet if parquet.exists() else self.prepared / "test" / "x.npy"
+        return parquet if parquet.exists() else self.encoded
 
     @property
     def encoding(self) -> Encoding | None:

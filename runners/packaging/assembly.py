@@ -17,6 +17,7 @@ from runners.features.matrix import Array
 from runners.packaging.graph import build
 from runners.packaging.scoring import Feeds, Scorer, feeds_from
 from runners.packaging.signature import signature_of
+from runners.packaging.unpackaged import raw_outputs
 from storage.columns import literal
 from storage.errors import RunFailed
 from storage.memory import in_memory
@@ -49,6 +50,7 @@ def package_model(
     out: Path,
     *,
     reference: Path | None,
+    encoded: Path | None = None,
     parity_limit: float,
 ) -> dict[str, Any]:
     """Package `trained` into `out/model.onnx` and `out/signature.json`.
@@ -56,11 +58,13 @@ def package_model(
     Args:
         rows: the test rows: a Parquet file of raw columns, or for a files project the array x (or its .npy file).
         reference: .npy with what the trained module gave for the same rows, before any activation that the package
-            adds; None when nobody could run it.
+            adds; None when nobody ran it.
+        encoded: .npy of the same rows as the model's matrix or tensor. Without a reference the trained file itself is
+            run on them, or on the raw columns that it takes.
 
     Returns:
         digest (blake3 of model.onnx), bytes, output_kind (logits, probabilities or values: what the trained model
-        gives), parity and parity_rows (None and 0 without a reference), latency.
+        gives), parity and parity_rows (None and 0 with neither reference nor encoded), latency.
 
     Raises:
         RunFailed: the model cannot be packaged, or differs by more than `parity_limit`, with the worst row.
@@ -79,7 +83,10 @@ def package_model(
     scorer = Scorer(out / "model.onnx", signature)
     if isinstance(rows, Path) and rows.suffix == ".npy":
         rows = np.load(rows, mmap_mode="r")
-    found = parity(scorer, rows, np.load(reference, mmap_mode="r"), task) if reference else None
+    said = np.load(reference, mmap_mode="r") if reference else None
+    if said is None and encoded is not None:
+        said = raw_outputs(trained, encoding, task, signature, rows, np.load(encoded, mmap_mode="r"))
+    found = None if said is None else parity(scorer, rows, said, task)
     if found and not found.difference <= parity_limit:
         raise RunFailed(
             f"the packaged model differs from the trained one by {found.difference:.3g} in row {found.row} of"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +41,7 @@ class Scorer:
     """
 
     def __init__(self, path: Path, signature: Signature, *, threads: int = 1) -> None:
-        import onnxruntime  # it starts a thread, and the agent forks
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as err:  # onnxruntime's errors share no base class of their own
-            raise RunFailed(f"onnxruntime cannot load the model: {_first_line(err)}", place=path.name) from err
+        self.session = session_of(path, threads=threads)
         self.signature = signature
         self.gives = self.session.get_modelmeta().custom_metadata_map.get(GIVES, "")
         self.threads = threads
@@ -64,17 +55,16 @@ class Scorer:
         Raises:
             RunFailed: onnxruntime fails, or the model gives another number of rows than it got.
         """
-        n, size = len(next(iter(feeds.values()))), _batch_rows(feeds)
-        predictions = self._empty(n)
-        for start in range(0, n, size):
-            batch = slice(start, min(start + size, n))
-            found = self._run({name: values[batch] for name, values in feeds.items()})
-            if found.shape != predictions[batch].shape:
+        predictions, done = self._empty(_rows(feeds)), 0
+        for batch in batches(feeds):
+            found, place = self._run(batch), slice(done, done + _rows(batch))
+            if found.shape != predictions[place].shape:
                 raise RunFailed(
                     f"the model gives {self.signature.prediction} of shape {list(found.shape)}",
-                    expected=f"{list(predictions[batch].shape)} for {batch.stop - start} rows",
+                    expected=f"{list(predictions[place].shape)} for {_rows(batch)} rows",
                 )
-            predictions[batch] = found
+            predictions[place] = found
+            done = place.stop
         return predictions
 
     def predict_parquet(self, rows: Path) -> npt.NDArray[np.float32]:
@@ -83,10 +73,7 @@ class Scorer:
         Raises:
             DataInvalid: a column is missing, or its values do not fit the signature.
         """
-        with in_memory(threads=self.threads) as con:
-            known = column_types(con, f"select * from read_parquet({literal(str(rows))})")
-            columns = [_column(given, known) for given in self.signature.inputs]
-            parts = [self.predict_arrays(_feeds(self.signature, found)) for found in read_chunks(con, rows, columns)]
+        parts = [self.predict_arrays(feeds) for feeds in chunks(rows, self.signature, threads=self.threads)]
         return np.concatenate(parts) if parts else self._empty(0)
 
     def _empty(self, n: int) -> npt.NDArray[np.float32]:
@@ -101,7 +88,7 @@ class Scorer:
         Returns:
             p50_ms and p99_ms of a single row, batch_rows_per_s.
         """
-        total = len(next(iter(feeds.values())))
+        total = _rows(feeds)
         first = {name: values[:1] for name, values in feeds.items()}
         usual = min(self._seconds(first) for _ in range(WARM_UP))
         n = max(WARM_UP, min(n, int(LATENCY_SECONDS / (ROUNDS * usual))))
@@ -120,11 +107,46 @@ class Scorer:
         return time.perf_counter() - start
 
     def _run(self, feeds: Feeds) -> npt.NDArray[np.float32]:
-        try:
-            (found,) = self.session.run([self.signature.prediction], feeds)
-        except Exception as err:  # as above
-            raise RunFailed(f"onnxruntime cannot run the model: {_first_line(err)}") from err
-        return np.asarray(found)
+        return run_once(self.session, self.signature.prediction, feeds)
+
+
+def session_of(path: Path, *, threads: int = 1) -> Any:
+    """Load a model on the CPU. Raises RunFailed where onnxruntime cannot."""
+    import onnxruntime  # it starts a thread, and the agent forks
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as err:  # onnxruntime's errors share no base class of their own
+        raise RunFailed(f"onnxruntime cannot load the model: {_first_line(err)}", place=path.name) from err
+
+
+def run_once(session: Any, output: str, feeds: Feeds) -> Array:
+    """One output for one batch. Raises RunFailed where onnxruntime fails."""
+    try:
+        (found,) = session.run([output], feeds)
+    except Exception as err:  # as above
+        raise RunFailed(f"onnxruntime cannot run the model: {_first_line(err)}") from err
+    return np.asarray(found)
+
+
+def batches(feeds: Feeds) -> Iterator[Feeds]:
+    """The rows of `feeds` in parts that fit a model's memory."""
+    size = _batch_rows(feeds)
+    for start in range(0, _rows(feeds), size):
+        yield {name: values[start : start + size] for name, values in feeds.items()}
+
+
+def chunks(rows: Path, signature: Signature, *, threads: int = 1) -> Iterator[Feeds]:
+    """The rows of a Parquet file as the model's inputs, in the file's order. Raises as `feeds_from`."""
+    with in_memory(threads=threads) as con:
+        known = column_types(con, f"select * from read_parquet({literal(str(rows))})")
+        columns = [_column(given, known) for given in signature.inputs]
+        for found in read_chunks(con, rows, columns):
+            yield _feeds(signature, found)
 
 
 def feeds_from(con: duckdb.DuckDBPyConnection, rows: str, signature: Signature) -> Feeds:
@@ -164,6 +186,10 @@ def _feeds(signature: Signature, columns: Sequence[Array]) -> Feeds:
         plain = np.asarray(values).astype(ELEMENTS[given.onnx], copy=False)
         feeds[given.name] = plain.reshape(-1, 1) if len(given.shape) == 2 else plain
     return feeds
+
+
+def _rows(feeds: Feeds) -> int:
+    return len(next(iter(feeds.values())))
 
 
 def _batch_rows(feeds: Feeds) -> int:

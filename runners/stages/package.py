@@ -11,7 +11,7 @@ from runners.packaging import assembly
 from runners.pipeline import Context
 
 NAME = "package"
-VERSION = 1
+VERSION = 2
 
 
 def skipped(context: Context) -> str:
@@ -42,6 +42,7 @@ def work(context: Context, out: Path) -> dict[str, Any]:
         rows.raw,
         out,
         reference=reference if reference.exists() else None,
+        encoded=rows.encoded,
         parity_limit=context.spec.gate.parity,
     )
     return {**facts, "signature": json.loads((out / "signature.json").read_text(encoding="utf-8"))}

@@ -96,6 +96,8 @@ print("lr", sys.argv[2])
     assert row.metrics["train/loss"].count == 5
     assert "lr 0.1" in (workstation.shed.run_dir(1) / "log").read_text()
     assert read_models.version(workstation.shed, "tiny", "production").number == 1
+    packaged = next(stage for stage in read_runs.stages(workstation.shed, 1) if stage.name == "package")
+    assert packaged.facts["parity_rows"] == 80  # the file itself was run on the test rows
 
 
 def test_two_workers_train_under_torchrun(workstation: Workstation, tiny: Path) -> None:

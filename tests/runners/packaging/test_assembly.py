@@ -171,6 +171,18 @@ def test_a_difference_is_refused_with_the_worst_row_and_both_values(prepared: di
         )
 
 
+def test_an_onnx_file_that_nobody_ran_is_compared_with_its_package(prepared: dict[Task, Path], tmp_path: Path) -> None:
+    for task, folder in prepared.items():
+        fitted, x = Encoding.read(folder / "encoding.json"), matrix(folder)
+        export(module_for(fitted, 3 if task == "multiclass" else 1), x, tmp_path / "trained.onnx", dynamo=False)
+        given = (tmp_path / "trained.onnx", fitted, task, fitted.target.classes, folder / "test.parquet", tmp_path)
+        facts = package_model(*given, reference=None, encoded=folder / "test" / "x.npy", parity_limit=1e-5)
+        assert (facts["parity"] < 1e-5, facts["parity_rows"]) == (True, 70)
+        np.save(tmp_path / "x.npy", x[::-1])
+        with pytest.raises(RunFailed, match="differs from the trained one"):
+            package_model(*given, reference=None, encoded=tmp_path / "x.npy", parity_limit=1e-5)
+
+
 def test_a_reference_that_is_not_finite_never_passes(prepared: dict[Task, Path], tmp_path: Path) -> None:
     folder = prepared["regression"]
     fitted, x = Encoding.read(folder / "encoding.json"), matrix(folder)
@@ -252,6 +264,18 @@ def test_a_scikit_learn_pipeline_on_raw_columns_is_used_as_it_is(tmp_path: Path)
     assert facts["parity"] < 1e-5
     signature = Signature.read(tmp_path / "signature.json")
     assert [(given.name, given.onnx) for given in signature.inputs] == [("far", "FLOAT"), ("kind", "STRING")]
+    facts = package_model(
+        tmp_path / "trained.onnx",
+        fitted,
+        "binary",
+        fitted.target.classes,
+        tmp_path / "test.parquet",
+        tmp_path,
+        reference=None,
+        encoded=tmp_path / "test" / "x.npy",
+        parity_limit=1e-5,
+    )
+    assert (facts["parity"], facts["parity_rows"]) == (0.0, 40)  # both run on the raw columns
 
 
 def test_a_classifier_exported_with_a_zipmap_says_how_to_export_it(prepared: dict[Task, Path], tmp_path: Path) -> None:
