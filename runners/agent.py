@@ -118,10 +118,12 @@ class Agent:
     def _start_what_may(self) -> None:
         now = time.time()
         found = situation(self.shed, now, starting=list(self.starting.values()))
-        if any(run.user == self.user for run in found.waiting):
-            self.busy_at = time.monotonic()
         choice = queue.choose(found.waiting, found.holding, found.slots, found.hours, found.limits, now)
-        mine = {run.run_id: run for run in found.waiting if run.user == self.user}
+        mine = {
+            run.run_id: run for run in found.waiting if run.user == self.user and run.run_id not in found.foreground
+        }
+        if mine:
+            self.busy_at = time.monotonic()
         held = {run_id: reason for run_id, reason in choice.held.items() if run_id in mine}
         write_queue.hold(self.shed, held, set(choice.reserved))
         for start in choice.starts:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from runners import supervisor
 from runners.listening import Listener
-from runners.pipeline import Context
+from runners.pipeline import Context, Hold
 from runners.supervision.outcome import Outcome
 from storage.errors import RunFailed
 from storage.write import runs as write_runs
 
 CHILD = Path(__file__).parent / "child.py"
 LOG_LINES = 8
+TRAINING = ("train", "command")
 
 
 def call(
@@ -33,10 +34,9 @@ def call(
     """
     context.shed.make_dir(directory)
     context.shed.make_dir(out)
-    timeout, hold = context.spec.train.timeout_minutes, context.hold
-    gpu_indices = range(context.spec.train.gpus) if hold.gpu_indices is None else hold.gpu_indices
-    limits = {"timeout_s": timeout * 60 if timeout else None, "gpu_indices": gpu_indices}
-    with Listener(context, directory) as listener, _child_at_work(context):
+    with _turn(context, call_name) as hold, Listener(context, directory) as listener, _child_at_work(context):
+        timeout = context.spec.train.timeout_minutes
+        limits = {"timeout_s": timeout * 60 if timeout else None, "gpu_indices": hold.gpu_indices}
         outcome = supervisor.adopt(directory, out, on_event=listener.hear, **limits)  # type: ignore[arg-type]
         if outcome is None:
             command = _command(context, _write_job(context, call_name, entry, directory, out, job), call_name)
@@ -57,6 +57,12 @@ def call(
     if outcome.status != "done" or outcome.result is None:
         raise _failure(outcome, directory)
     return outcome.result
+
+
+def _turn(context: Context, call_name: str) -> AbstractContextManager[Hold]:
+    if context.take_turn is not None and call_name in TRAINING:
+        return context.take_turn()
+    return nullcontext(context.hold)
 
 
 @contextmanager

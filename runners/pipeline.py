@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -53,7 +54,9 @@ class Hold:
 class Context:
     """Everything that a stage may look at. `outputs` holds the stages before it, by name.
 
-    `env` is what the person's environment was at launch. `child_at_work`: a child is listening for a request to stop.
+    `env` is what the person's environment was at launch. `hold` is what the run was granted before it began; where it
+    is not, `take_turn` waits for devices as soon as training needs them. `child_at_work`: a child is listening for a
+    request to stop.
     """
 
     shed: Shed
@@ -68,6 +71,7 @@ class Context:
     tell: Callable[[Event], None]
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
     hold: Hold = field(default_factory=Hold)
+    take_turn: Callable[[], AbstractContextManager[Hold]] | None = None
     child_at_work: bool = False
     outputs: dict[str, StageOutput] = field(default_factory=dict)
 

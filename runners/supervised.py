@@ -11,13 +11,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 from runners import launching, leases, loop
 from runners.agency import commands, requests, starting
+from runners.agency.holds import gpu_indices, hold_of, share_of
 from runners.agency.home import Home
 from runners.agency.requests import Request
 from runners.loop import Finished
@@ -25,7 +26,6 @@ from runners.pipeline import Context, Event, Hold
 from runners.supervision import processes
 from storage.errors import RunFailed, TrainshedError
 from storage.read import queue as read_queue
-from storage.settings import settings
 from storage.shed import Shed, open_shed
 from storage.tables import Queued, Run
 from storage.write import queue as write_queue
@@ -48,10 +48,9 @@ def start(shed_root: Path, run_id: int, devices: tuple[str, ...]) -> None:
         return
     with lease:
         me = processes.identify_self().to_json()
-        run = write_queue.granted(shed, run_id, me, devices, _share(shed, devices, lease.memory))
+        run = write_queue.granted(shed, run_id, me, devices, share_of(shed, lease))
         if run is not None:
-            hold = Hold(tuple(lease.fds), leases.environment(lease), gpu_indices(devices))
-            _to_the_end(shed, run, entry.queued, hold)
+            _to_the_end(shed, run, entry.queued, hold_of(lease))
 
 
 def go_on(shed_root: Path, run_id: int) -> None:
@@ -61,21 +60,8 @@ def go_on(shed_root: Path, run_id: int) -> None:
     if entry is None or entry.run.status != "running":
         return
     write_runs.supervised_by(shed, run_id, processes.identify_self().to_json())
-    hold = Hold(gpu_indices=gpu_indices(entry.run.devices))
+    hold = Hold(gpu_indices=gpu_indices(entry.run.devices))  # the child has the lease
     _to_the_end(shed, entry.run, entry.queued, hold)
-
-
-def gpu_indices(devices: Sequence[str]) -> tuple[int, ...]:
-    """NVML's numbers of the GPUs among these devices."""
-    return tuple(int(device.removeprefix("gpu")) for device in devices if device.startswith("gpu"))
-
-
-def _share(shed: Shed, devices: Sequence[str], memory: int | None) -> float:
-    """How much of each device the run takes up: its claim of the memory, all where it has the devices alone."""
-    sizes = [slot.memory_bytes for slot in leases.slots(shed, settings(shed.root)) if slot.name in devices]
-    if memory is None or not sizes or None in sizes:
-        return 1.0
-    return min(1.0, memory / min(size for size in sizes if size is not None))
 
 
 def _to_the_end(shed: Shed, run: Run, queued: Queued, hold: Hold) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from runners import launching
+from runners.agency.foreground import own_turn
 from runners.loop import STAGE_NAMES, Finished, carry_out
 from runners.pipeline import Event
 from runners.supervision import processes
@@ -59,10 +61,12 @@ def run_pipeline(
     )
     for remark in launching.remarks(launch):
         on_event(remark)
-    return carry_out(launching.reopen(shed, run, on_event), until)
+    context = launching.reopen(shed, run, on_event)
+    context.take_turn = partial(own_turn, context)
+    return carry_out(context, until)
 
 
 def _unfinished(run: Run) -> bool:
-    if run.status == "running":
+    if run.status in ("running", "queued"):
         return not processes.alive(processes.Identity.from_json(run.supervisor)) if run.supervisor else True
     return run.status in ("failed", "stopped")

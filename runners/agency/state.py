@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from runners import estimates, leases
 from runners.agency.home import has_agent
 from runners.queue import Holding, Limits, Slot, Spread, Use, Waiting, device_hours
+from runners.supervision import processes
 from storage.read import queue as read_queue
 from storage.read.queue import Entry
 from storage.settings import Settings, settings
@@ -19,7 +20,10 @@ HALF_LIVES_COUNTED = 7
 
 @dataclass(frozen=True)
 class Situation:
-    """All that a decision needs, as it stands at one moment on this host."""
+    """All that a decision needs, as it stands at one moment on this host.
+
+    `foreground` are the waiting runs that somebody watches in a terminal: they start themselves.
+    """
 
     waiting: list[Waiting]
     holding: list[Holding]
@@ -27,13 +31,15 @@ class Situation:
     hours: dict[str, float]
     limits: Limits
     now: float
+    foreground: frozenset[int]
 
 
 def situation(shed: Shed, now: float, *, starting: Collection[Holding] = ()) -> Situation:
     """Read the queue of this host. `starting` are runs that were given devices a moment ago and no row says so yet."""
     host = socket.gethostname()
     rules = settings(shed.root)
-    waiting, running = read_queue.waiting(shed, host), read_queue.holding(shed, host)
+    waiting = [entry for entry in read_queue.waiting(shed, host) if entry.queued.request or watched(entry)]
+    running = read_queue.holding(shed, host)
     under_way = {hold.run_id for hold in starting}
     lengths = _lengths(shed, [*waiting, *running])
     blocked = _blocked(shed, waiting)
@@ -49,7 +55,16 @@ def situation(shed: Shed, now: float, *, starting: Collection[Holding] = ()) -> 
         hours=recent_hours(shed, rules, now, host),
         limits=Limits(rules.queue.per_user, rules.queue.patience_minutes * 60),
         now=now,
+        foreground=frozenset(entry.queued.run_id for entry in waiting if not entry.queued.request),
     )
+
+
+def watched(entry: Entry) -> bool:
+    """Whether the process in whose terminal a run waits still lives."""
+    try:
+        return processes.alive(processes.Identity.from_json(entry.run.supervisor))
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _others(shed: Shed, known: set[int], now: float) -> list[Holding]:

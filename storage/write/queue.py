@@ -56,17 +56,37 @@ def enqueue(shed: Shed, new: NewRun, ask: Ask) -> Run:
     return run
 
 
-def granted(shed: Shed, run_id: int, supervisor: dict[str, Any], devices: Sequence[str], share: float) -> Run | None:
-    """A queued run starts on these devices; None when it is queued no more. `share` is of each device."""
+def wait_in_foreground(shed: Shed, run_id: int, gpus: int) -> None:
+    """A run that somebody watches in a terminal has come to its training, and waits for devices as all others do."""
+    with shed.writing("run waits", f"run {run_id}") as write:
+        run = write.session.get_one(Run, run_id)
+        run.status = "queued"
+        queued = write.session.get(Queued, run_id) or Queued(
+            run_id=run_id, user=run.user, host=run.host, request="", queued_at=0
+        )
+        queued.request, queued.queued_at, queued.gpus = "", time.time(), gpus
+        queued.host, queued.held, queued.reserved_since = run.host, "", None
+        write.session.add(run)
+        write.session.add(queued)
+
+
+def granted(
+    shed: Shed, run_id: int, supervisor: dict[str, Any], devices: Sequence[str], share: float, *, begun: bool = False
+) -> Run | None:
+    """A queued run starts on these devices; None when it is queued no more. `share` is of each device.
+
+    `begun`: it was at work before, and only waited for devices.
+    """
     now = time.time()
     with shed.writing("run started", f"run {run_id}") as write:
         run = write.session.get_one(Run, run_id)
         if run.status != "queued":
             write.action = "run not started"
             return None
-        if run.started_at is not None:
-            run.attempt += 1
-        run.status, run.started_at, run.ended_at = "running", now, None
+        if not begun:
+            run.attempt += 1 if run.started_at is not None else 0
+            run.started_at = now
+        run.status, run.ended_at = "running", None
         run.reason, run.ending, run.exit_code = "", "", None
         run.supervisor, run.heartbeat_at, run.devices = supervisor, now, list(devices)
         write.session.add(run)
@@ -77,6 +97,15 @@ def granted(shed: Shed, run_id: int, supervisor: dict[str, Any], devices: Sequen
             )
         write.detail.update(devices=list(devices), attempt=run.attempt)
     return run
+
+
+def devices_back(shed: Shed, run_id: int) -> None:
+    """A run goes on without the devices that its training needed."""
+    with shed.writing("devices given back", f"run {run_id}") as write:
+        run = write.session.get_one(Run, run_id)
+        run.devices = []
+        write.session.add(run)
+        give_back(write, run_id, time.time())
 
 
 def back_to_queue(shed: Shed, run_id: int, reason: str, *, spend_retry: bool) -> None:

@@ -277,3 +277,30 @@ def test_the_agent_is_one_thread_when_it_forks(workstation: Workstation) -> None
     agent = workstation.agent()
     assert agent is not None
     assert len(list(Path(f"/proc/{agent.pid}/task").iterdir())) == 1
+
+
+def test_batch_waits_for_its_turn_to_train_and_says_for_whom(workstation: Workstation, tiny: Path) -> None:
+    script, go = gate(workstation)
+    first = workstation.execute(script)
+    workstation.wait(first, "running")
+    batch = workstation.start("--batch", "-p", tiny, "--json")
+    waiting = until(lambda: next((e for e in read_queue.waiting(workstation.shed) if not e.queued.request), None), 60)
+    assert waiting.run.status == "queued"
+    go.touch()
+    ended = workstation.ended(batch)
+    assert ended.code == 0, ended.told
+    assert any("waits for its turn" in event.get("text", "") for event in ended.lines if event["event"] == "note")
+    assert workstation.run(waiting.queued.run_id).status == "done"
+
+
+def test_batch_that_waits_is_stopped_from_elsewhere(workstation: Workstation, tiny: Path) -> None:
+    script, go = gate(workstation)
+    first = workstation.execute(script)
+    workstation.wait(first, "running")
+    batch = workstation.start("--batch", "-p", tiny, "--json")
+    waiting = until(lambda: next((e for e in read_queue.waiting(workstation.shed) if not e.queued.request), None), 60)
+    assert workstation.type("runs", "stop", str(waiting.queued.run_id)).code == 0
+    ended = workstation.ended(batch)
+    assert (ended.code, ended.finished["status"]) == (130, "stopped")
+    go.touch()
+    workstation.wait(first)
