@@ -26,6 +26,7 @@ NOUNS = {
     "models": "The registry: versions, gate, promotion, rollback.",
     "exec": "Queue any command under a lease.",
     "agent": "Your background process, which starts queued runs.",
+    "gpus": "GPUs and CPU slots: who holds them, and how they do.",
     "lineage": "Walk any id back to its files, and on to what came of it.",
     "gc": "Remove files in the shed that nothing refers to.",
 }

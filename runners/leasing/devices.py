@@ -45,12 +45,14 @@ def stranger(shed: Shed, reading: Reading, held_by: Sequence[Holder]) -> str:
 
 
 def roots(shed: Shed, held_by: Sequence[Holder]) -> list[Identity]:
-    """The processes that all others of these holders come from: who took the lease, and the run's child."""
-    children = [Child.read(shed.run_dir(holder.run_id)) for holder in held_by if holder.run_id]
-    return [
-        *(holder.process for holder in held_by),
-        *(child.identity for child in children if child is not None and child.identity is not None),
-    ]
+    """The processes that all others of these holders come from: who took the lease, and the run's children."""
+    found = [holder.process for holder in held_by]
+    for run_dir in {shed.run_dir(holder.run_id) for holder in held_by if holder.run_id}:
+        for path in (run_dir, *(file.parent for file in run_dir.glob("*/child.json"))):
+            child = Child.read(path)
+            if child is not None and child.identity is not None:
+                found.append(child.identity)
+    return found
 
 
 def environment(lease: Lease, readings: Sequence[Reading] | None = None) -> dict[str, str]:
