@@ -150,15 +150,18 @@ def metrics(
 @app.command()
 def compare(
     context: typer.Context,
-    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Two or more.")],
-    form: Annotated[str, typer.Option("--format", metavar="table|csv|json|markdown")] = "table",
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Two to twenty.")],
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="table (default), csv, json or markdown.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there: .csv, .json or .md.")
+    ] = None,
 ) -> None:
-    """Put runs side by side: params that differ, metrics with the best marked, code, data, environment."""
-    from app.views.runs import show_comparison
-    from runners.actions.comparison import compare as compared
+    """Put runs side by side: params that differ, metrics with the best marked, settings, code, data, environment."""
+    from app.comparing import compare as compared
 
-    scope = scope_of(context)
-    show_comparison(scope.out, compared(scope.shed(), [verbs.parsed_id(run) for run in runs]), form)
+    compared(scope_of(context), [verbs.parsed_id(run) for run in runs], form, output)
 
 
 @app.command()

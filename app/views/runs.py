@@ -1,20 +1,14 @@
-"""One run, and runs side by side, as people and programs see them."""
+"""One run, as people and programs see it."""
 
 from __future__ import annotations
 
-import csv
-from io import StringIO
 from typing import Any
 
-from app.output import At, Output, Styled, Table, can_write, json_line
+from app.output import At, Output, Styled, Table
 from app.views.facts import last, run_facts, run_status, seconds, stage_facts, status
-from runners.actions.comparison import Comparison
 from runners.actions.runs import RunDetails, shown_metrics
 from screens import figures
-from storage.errors import UsageError
 from storage.read.runs import RunRow
-
-FORMATS = ("table", "csv", "json", "markdown")
 
 
 def show_details(out: Output, found: RunDetails) -> None:
@@ -142,77 +136,3 @@ def _environment(found: dict[str, Any]) -> list[tuple[str, Any]]:
         ("system", (found.get("platform") or {}).get("system", "")),
     ]
     return [(name, text) for name, text in pairs if text]
-
-
-def show_comparison(out: Output, found: Comparison, form: str) -> None:
-    """Runs side by side. Raises UsageError for a format there is not."""
-    if form not in FORMATS:
-        raise UsageError(f"--format {form}: no such format", expected=" or ".join(FORMATS))
-    facts = {
-        "runs": [run_facts(row) for row in found.runs],
-        "params": found.params,
-        "metrics": {
-            m.name: {"values": m.values, "best": [found.runs[i].run.id for i in m.best]} for m in found.metrics
-        },
-        "differences": found.differences,
-    }
-    out.emit("comparison", facts)
-    if out.json_lines:
-        return
-    if form == "json":
-        out.say(json_line(facts))
-    elif form == "csv":
-        text = StringIO()
-        csv.writer(text, lineterminator="\n").writerows(_csv_rows(found))
-        out.say(text.getvalue().rstrip("\n"))
-    elif form == "markdown":
-        out.say(_markdown(found))
-    else:
-        _tables(out, found)
-
-
-def _heads(found: Comparison) -> list[str]:
-    return [f"{row.run.id} {row.run.name}" for row in found.runs]
-
-
-def _csv_rows(found: Comparison) -> list[list[Any]]:
-    rows: list[list[Any]] = [["kind", "name", *(row.run.id for row in found.runs)]]
-    rows += [["param", name, *values] for name, values in found.params.items()]
-    rows += [["metric", metric.name, *metric.values] for metric in found.metrics]
-    rows += [["difference", name, *values] for name, values in found.differences.items()]
-    return rows
-
-
-def _markdown(found: Comparison) -> str:
-    rows = [[name, *(v or "" for v in values)] for name, values in found.params.items()]
-    for metric in found.metrics:
-        texts = ["" if v is None else figures.number(v) for v in metric.values]
-        rows.append([metric.name, *(f"**{t}**" if i in metric.best else t for i, t in enumerate(texts))])
-    rows += [[name, *(v or "" for v in values)] for name, values in found.differences.items()]
-    lines = [["", *_heads(found)], ["---"] * (len(found.runs) + 1), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def _tables(out: Output, found: Comparison) -> None:
-    heads, align = _heads(found), "l" + "r" * len(found.runs)
-    mark = " ★" if can_write(out.people, "★") else " *"
-    if found.params:
-        rows: list[list[Any]] = [[name, *values] for name, values in found.params.items()]
-        out.table(Table(["param", *heads], rows, align=align), aligned=True)
-    else:
-        out.say("the params are the same")
-    out.say()
-    if found.metrics:
-        rows = []
-        pad = " " * len(mark) if any(metric.best for metric in found.metrics) else ""
-        for metric in found.metrics:
-            texts = ["" if value is None else figures.number(value) for value in metric.values]
-            cells = [Styled(t + mark, "green") if i in metric.best else t + pad for i, t in enumerate(texts)]
-            rows.append([metric.name, *cells])
-        out.table(Table(["metric", *heads], rows, align=align), aligned=True)
-        out.say()
-    if found.differences:
-        rows = [[name, *values] for name, values in found.differences.items()]
-        out.table(Table(["also differs", *heads], rows, align=align), aligned=True)
-    else:
-        out.say("code, data and environment are the same")

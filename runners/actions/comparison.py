@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-from runners.actions.runs import environment, shown_metrics
+from runners.actions.runs import shown_metrics
+from runners.comparing import data, surroundings, texts
+from runners.comparing.data import DataDiff
+from runners.comparing.surroundings import Values, differing
+from runners.comparing.texts import CodeDiff
 from runners.evaluation.scores import METRICS
 from storage.errors import UsageError
-from storage.read import datasets as read_datasets
 from storage.read import runs as read_runs
 from storage.shed import Shed
-from storage.tables import Run
 
-Values = list[str | None]
+MOST = 20
 _LESS_IS_BETTER = ("loss", "error", "latency", "seconds", "perplexity")
 
 
@@ -29,40 +31,61 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`params` holds only those that differ; `differences` what else does: code, data, environment, one row a thing."""
+    """Runs in the order they were asked for. Every part has only what differs.
+
+    Attributes:
+        origin: who ran what, where, on which data, with which seed.
+        settings: what trainshed.toml said besides params.
+        environment: interpreter, packages, machine, driver, variables.
+        code, data: against the first run; empty where nobody asked for them.
+    """
 
     runs: list[read_runs.RunRow]
     params: dict[str, Values]
     metrics: list[MetricRow]
-    differences: dict[str, Values]
+    origin: dict[str, Values]
+    settings: dict[str, Values]
+    environment: dict[str, Values]
+    code: list[CodeDiff] = field(default_factory=list)
+    data: list[DataDiff] = field(default_factory=list)
 
 
-def compare(shed: Shed, run_ids: list[int]) -> Comparison:
-    """Put two or more runs side by side.
+def compare(shed: Shed, run_ids: list[int], *, contents: bool = True) -> Comparison:
+    """Put two to twenty runs side by side. Without `contents` nothing is read but rows and small files.
 
     Raises:
-        UsageError: for fewer than two, or one that does not exist.
+        UsageError: for fewer or more, or one that does not exist.
     """
     ids = list(dict.fromkeys(run_ids))
-    if len(ids) < 2:
-        raise UsageError("nothing to compare with", expected="two or more different runs")
+    if not 2 <= len(ids) <= MOST:
+        raise UsageError(
+            "nothing to compare with" if len(ids) < 2 else f"{len(ids)} runs are too many to read side by side",
+            expected=f"two to {MOST} different runs",
+        )
     rows = [read_runs.row(shed, run_id) for run_id in ids]
+    runs = [row.run for row in rows]
     names: dict[str, Any] = {}
     for row in rows:
         names |= row.metrics
     return Comparison(
         runs=rows,
-        params=_differing([row.params for row in rows]),
+        params=differing([row.params for row in rows]),
         metrics=[_metric_row(name, rows) for name, _ in shown_metrics(names)],
-        differences=_differing([_surroundings(shed, row.run) for row in rows]),
+        origin=differing([surroundings.origin(shed, run) for run in runs]),
+        settings=differing([surroundings.settings(run) for run in runs]),
+        environment=differing([surroundings.environment(shed, run) for run in runs]),
+        code=texts.differences(shed, runs) if contents else [],
+        data=data.differences(shed, runs) if contents else [],
     )
 
 
-def less_is_better(metric: str) -> bool | None:
-    """Whether a smaller value of this metric is better; None where nobody can say from its name."""
+def less_is_better(metric: str, gate: dict[str, Any] | None = None) -> bool | None:
+    """Whether a smaller value of this metric is better; None where nobody can say from its name or from `gate`."""
     name = metric.rpartition("/")[2]
     if name in METRICS:
         return not METRICS[name].higher_is_better
+    if gate and gate.get("metric") and gate["metric"] in (metric, metric.removeprefix("test/")):
+        return gate.get("max") is not None and gate.get("min") is None  # as the gate itself reads it
     return True if any(word in metric.lower() for word in _LESS_IS_BETTER) or metric.endswith("_ms") else None
 
 
@@ -70,37 +93,9 @@ def _metric_row(name: str, rows: list[read_runs.RunRow]) -> MetricRow:
     found = [row.metrics.get(name) for row in rows]
     values = [metric.last if metric else None for metric in found]
     known = [value for value in values if value is not None]
-    less = less_is_better(name)
-    if less is None or len(set(known)) < 2:
+    less = {less_is_better(name, row.run.spec.get("gate")) for row in rows} - {None}
+    if len(less) != 1 or len(set(known)) < 2:
         return MetricRow(name, values, [])
-    choose: Callable[[list[float]], float] = min if less else max
+    choose: Callable[[list[float]], float] = min if less.pop() else max
     best = choose(known)
     return MetricRow(name, values, [place for place, value in enumerate(values) if value == best])
-
-
-def _differing(columns: list[dict[str, str]]) -> dict[str, Values]:
-    names = dict.fromkeys(name for column in columns for name in column)
-    rows = {name: [column.get(name) for column in columns] for name in names}
-    return {name: values for name, values in rows.items() if len(set(values)) > 1}
-
-
-def _surroundings(shed: Shed, run: Run) -> dict[str, str]:
-    """What a run was made of besides its params: flat, as text."""
-    found = {"project": run.project, "host": run.host, "user": run.user, "seed": str(run.seed), "code": run.code[:12]}
-    if run.commit:
-        found["commit"] = run.commit[:12] + (" with changes" if run.dirty else "")
-    if run.dataset_version_id is not None:
-        dataset, version = read_datasets.version_by_id(shed, run.dataset_version_id)
-        found["dataset"] = f"{dataset.name} v{version.number}"
-    around = {k: v for k, v in environment(shed, run.id or 0).items() if k not in ("host", "user")}
-    return found | {name: text for part, value in around.items() for name, text in flattened(part, value).items()}
-
-
-def flattened(prefix: str, value: Any) -> dict[str, str]:
-    """Nested objects as `packages torch` → `2.13.0`. Lists are one text."""
-    if not isinstance(value, Mapping):
-        return {prefix: str(value)}
-    flat: dict[str, str] = {}
-    for key, item in value.items():
-        flat |= flattened(f"{prefix} {key}", item)
-    return flat
