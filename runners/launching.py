@@ -17,6 +17,7 @@ from runners.loop import STAGE_NAMES
 from runners.opening import manifest_of
 from runners.pipeline import Context, Event
 from runners.stages import gate
+from storage import project
 from storage.errors import RunFailed, UsageError, nearest
 from storage.project import ProjectSpec, load_project
 from storage.read import datasets as read_datasets
@@ -142,6 +143,18 @@ def reopen(shed: Shed, run: Run, tell: Callable[[Event], None]) -> Context:
         project_dir = code_dir
     python = environment.interpreter(project_dir, spec.project.python)
     return Context(shed, run, spec, project_dir, code_dir, python, dataset, version, manifest_of(shed, version), tell)
+
+
+def with_params(run: Run, content: str, params: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """What a frozen run's row says, and its identity, once these params are changed. `content`: of its dataset version.
+
+    Raises:
+        UsageError: for a param that the project does not have, or of another type.
+    """
+    changed = project.with_params(ProjectSpec.model_validate(run.spec), params)
+    spec = changed.model_dump(mode="json", by_alias=True)
+    digest = snapshot.code_digest(run.snapshot["files"], run.snapshot["executables"])
+    return spec, _identity(spec, run.project_dir, content, digest, run.until)
 
 
 def _identity(spec: dict[str, Any], project_dir: str, content: str, code: str, until: str | None) -> str:

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from runners import launching, leases, loop
+from runners import foresight, launching, leases, loop
 from runners.agency import commands, requests, starting
 from runners.agency.holds import gpu_indices, hold_of, share_of
 from runners.agency.home import Home
@@ -25,6 +25,8 @@ from runners.loop import Finished
 from runners.pipeline import Context, Event, Hold
 from runners.supervision import processes
 from storage.errors import RunFailed, TrainshedError
+from storage.project import ProjectSpec
+from storage.read import datasets as read_datasets
 from storage.read import queue as read_queue
 from storage.shed import Shed, open_shed
 from storage.tables import Queued, Run
@@ -67,6 +69,7 @@ def go_on(shed_root: Path, run_id: int) -> None:
 def _to_the_end(shed: Shed, run: Run, queued: Queued, hold: Hold) -> None:
     assert run.id is not None
     home = Home(shed)
+    request: Request | None = None
     with _telling(shed.run_dir(run.id) / EVENTS) as tell, _interruptible(shed, run.id) as watched:
         try:
             request = requests.find(home, queued.request)
@@ -80,10 +83,14 @@ def _to_the_end(shed: Shed, run: Run, queued: Queued, hold: Hold) -> None:
             write_runs.finish(shed, run.id, "stopped", loop.INTERRUPTED, str(err) or "stopped", ending="stopped")
             finished = Finished("stopped", loop.INTERRUPTED, run.id, reason=str(err), ending="stopped")
         again = finished.ending in AGAIN and queued.retries > 0
-        if again:
+        smaller = _smaller(shed, run, home, request) if finished.ending == "gpu memory" and request else ""
+        if smaller:
+            tell({"event": "note", "text": smaller})
+            again = True
+        elif again:
             write_queue.back_to_queue(shed, run.id, finished.reason, spend_retry=True)
             tell({"event": "note", "text": f"it will be started again; {queued.retries - 1} retries left then"})
-        else:
+        if not again or smaller:
             requests.forget(home, queued.request)
         tell({"event": "ended", "run": run.id, **vars(finished), "again": again})
     home.knock()
@@ -97,6 +104,22 @@ def _pipeline(shed: Shed, run: Run, request: Request, hold: Hold, tell: loop.Tel
     watched.append(context)
     tell({"event": "run", "run": run.id, "name": run.name, "project": run.project, "attempt": run.attempt})
     return loop.carry_out(context, run.until)
+
+
+def _smaller(shed: Shed, run: Run, home: Home, request: Request) -> str:
+    """Queue a run that ran out of GPU memory with smaller steps, where its project says how; returns what to tell."""
+    if run.kind != "pipeline" or run.dataset_version_id is None:
+        return ""
+    params = foresight.smaller(ProjectSpec.model_validate(run.spec).train)
+    if params is None:
+        return ""
+    content = read_datasets.version_by_id(shed, run.dataset_version_id)[1].content
+    spec, identity = launching.with_params(run, content, params)
+    digest = requests.keep(home, requests.of_pipeline(identity, request.env))
+    told = ", ".join(f"{name}={value}" for name, value in params.items())
+    reason = f"out of GPU memory; it goes on with {told}"
+    write_queue.change_params(shed, run.id or 0, params, spec=spec, identity=identity, request=digest, reason=reason)
+    return reason
 
 
 def _broken(shed: Shed, run: Run, err: TrainshedError, tell: loop.Tell) -> Finished:

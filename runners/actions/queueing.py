@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runners import estimates, launching, supervisor
+from runners import estimates, foresight, launching, supervisor
+from runners import gpus as gpu_readings
 from runners.agency import requests, starting
 from runners.agency.home import Home
 from runners.agency.state import situation
@@ -74,9 +76,10 @@ def launch(
     new = launching.new_run(shed, launch, name=name, tags=tags, sweep=sweep)
     gpus = train.gpus if wanted.gpus is None else wanted.gpus
     retries = train.retries if wanted.retries is None else wanted.retries
+    warnings = _foreseen(shed, new, gpus, wanted)
     run = _queued(shed, new, request, gpus, retries, wanted)
     launching.write_down(shed, launch, run.id or 0)
-    return _started(shed, run, launching.remarks(launch))
+    return _started(shed, run, [*launching.remarks(launch), *warnings])
 
 
 def execute(
@@ -111,7 +114,8 @@ def execute(
         kind="command",
     )
     gpus = 1 if wanted.gpus is None else wanted.gpus
-    return _started(shed, _queued(shed, new, request, gpus, wanted.retries or 0, wanted), [])
+    warnings = _foreseen(shed, new, gpus, wanted)
+    return _started(shed, _queued(shed, new, request, gpus, wanted.retries or 0, wanted), warnings)
 
 
 def stop(shed: Shed, run_ids: Sequence[int], *, grace_s: float | None = None) -> list[Run]:
@@ -221,6 +225,23 @@ def _check(shed: Shed, wanted: Wanted) -> None:
     for run_id in wanted.after:
         if read_runs.run(shed, run_id).status in ("failed", "stopped", "invalid"):
             raise UsageError(f"--after {run_id}: that run did not end well", todo=f"trainshed runs resume {run_id}")
+
+
+def _foreseen(shed: Shed, new: NewRun, gpus: int, wanted: Wanted) -> list[Event]:
+    """What past runs say of this one's memory, as warnings. Raises UsageError when it will surely not fit."""
+    told = foresight.check(
+        shed,
+        project=new.project,
+        params=new.params,
+        code=new.code,
+        gpus=gpus,
+        claim=wanted.gpu_memory,
+        readings=gpu_readings.readings(),
+        kind=new.kind,
+        host=socket.gethostname(),
+        force=wanted.force,
+    )
+    return [{"event": "warning", "text": text} for text in told]
 
 
 def _queued(shed: Shed, new: NewRun, request: requests.Request, gpus: int, retries: int, wanted: Wanted) -> Run:

@@ -8,6 +8,7 @@ from runners import supervisor
 from runners.agency.requests import Request
 from runners.loop import INTERRUPTED, Finished, Tell
 from runners.pipeline import Hold
+from runners.supervision.peaks import peaks
 from storage.errors import RunFailed
 from storage.shed import Shed
 from storage.tables import Run
@@ -42,7 +43,7 @@ def carry_out(shed: Shed, run: Run, request: Request, hold: Hold, tell: Tell) ->
             pass_fds=hold.fds,
             needs_result=False,
         )
-    write_runs.peaks(shed, run.id, rss_bytes=outcome.peak_rss_bytes, gpu_bytes=None)
+    write_runs.peaks(shed, run.id, rss_bytes=outcome.peak_rss_bytes, gpu_bytes=peaks(directory).gpu_bytes)
     code = INTERRUPTED if outcome.status == "stopped" else (outcome.exit_code or int(outcome.status != "done"))
     status = "failed" if outcome.status == "timed out" else outcome.status
     write_runs.finish(shed, run.id, status, code, outcome.reason, ending=outcome.ending)

@@ -12,8 +12,8 @@ from sqlmodel import col, func, select
 
 from storage.errors import UsageError
 from storage.shed import Shed, current_user
-from storage.tables import DeviceUse, Queued, Run
-from storage.write.runs import NewRun, give_back, insert
+from storage.tables import DeviceUse, Queued, Run, RunNote
+from storage.write.runs import NewRun, give_back, insert, param_row
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,30 @@ def back_to_queue(shed: Shed, run_id: int, reason: str, *, spend_retry: bool) ->
         write.session.add(queued)
         give_back(write, run_id, now)
         write.detail.update(reason=reason, retries=queued.retries)
+
+
+def change_params(
+    shed: Shed,
+    run_id: int,
+    params: Mapping[str, Any],
+    *,
+    spec: dict[str, Any],
+    identity: str,
+    request: str,
+    reason: str,
+) -> None:
+    """A run goes back to the queue with other params; what it froze stays otherwise, and a note says so."""
+    now = time.time()
+    with shed.writing("run queued again", f"run {run_id}") as write:
+        run = write.session.get_one(Run, run_id)
+        queued = write.session.get_one(Queued, run_id)
+        run.status, run.reason, run.ended_at, run.progress = "queued", reason, None, None
+        run.spec, run.identity, queued.request, queued.held = spec, identity, request, ""
+        for name, value in params.items():
+            write.session.merge(param_row(run_id, name, value))
+        write.session.add_all([run, queued, RunNote(run_id=run_id, at=now, user=run.user, text=reason)])
+        give_back(write, run_id, now)
+        write.detail.update(reason=reason, params=dict(params))
 
 
 def ask_again(shed: Shed, run_id: int, request: str) -> None:

@@ -74,7 +74,7 @@ def insert(write: Write, new: NewRun, **fields: Any) -> Run:
     write.subject = f"run {run.id}"
     write.detail.update(project=new.project, name=new.name)
     for name, value in new.params.items():
-        write.session.add(RunParam(run_id=run.id, name=name, text=_text(value), number=_number(value)))
+        write.session.add(param_row(run.id, name, value))
     for tag in new.tags:
         write.session.add(RunTag(run_id=run.id, tag=checked_name(tag, "tag")))
     return run
@@ -109,6 +109,10 @@ def finish(shed: Shed, run_id: int, status: str, exit_code: int, reason: str = "
         write.session.add(run)
         give_back(write, run_id, now)
         write.detail.update(exit_code=exit_code, reason=reason, ending=run.ending)
+
+
+def param_row(run_id: int, name: str, value: Any) -> RunParam:
+    return RunParam(run_id=run_id, name=name, text=_text(value), number=_number(value))
 
 
 def give_back(write: Write, run_id: int, now: float) -> None:

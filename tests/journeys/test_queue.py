@@ -304,3 +304,27 @@ def test_batch_that_waits_is_stopped_from_elsewhere(workstation: Workstation, ti
     assert (ended.code, ended.finished["status"]) == (130, "stopped")
     go.touch()
     workstation.wait(first)
+
+
+def test_a_run_out_of_gpu_memory_goes_on_with_smaller_steps(workstation: Workstation, tiny: Path) -> None:
+    toml = (tiny / "trainshed.toml").read_text()
+    (tiny / "trainshed.toml").write_text(
+        toml.replace("[train.params]", "[train.params]\nmicro_batch = 16\naccumulation = 2").replace(
+            "gpus = 0", 'gpus = 0\nretry_smaller = { halve = "micro_batch", double = "accumulation" }'
+        )
+    )
+    (tiny / "pipeline.py").write_text(
+        "import torch\n"
+        "def train(run):\n"
+        "    if run.params.micro_batch > 4:\n"
+        "        raise torch.cuda.OutOfMemoryError('CUDA out of memory. Tried to allocate 20.00 GiB')\n"
+        "    run.log({'micro': run.params.micro_batch, 'accumulation': run.params.accumulation}, step=0)\n"
+    )
+    run_id = workstation.queued("runs", "launch", "-p", tiny, "--until", "train")
+    run = workstation.wait(run_id, "done")
+    row = read_runs.row(workstation.shed, run_id)
+    assert run.attempt == 3
+    assert (row.metrics["micro"].last, row.metrics["accumulation"].last) == (4, 8)
+    assert row.params["micro_batch"] == "4"
+    notes = [note.text for note in read_runs.notes(workstation.shed, run_id)]
+    assert any("out of GPU memory" in note and "micro_batch=8" in note for note in notes)
