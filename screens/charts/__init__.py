@@ -1,0 +1,1 @@
+"""Curves as text: pure functions from numbers to characters."""
