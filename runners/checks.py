@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -196,12 +197,13 @@ def _count(con: duckdb.DuckDBPyConnection, query: str, given: list[Any]) -> int:
 def _sample(con: duckdb.DuckDBPyConnection, query: str, given: list[Any]) -> list[dict[str, Any]]:
     names, found = frames.query(con, query, given)
     return [
-        {
-            name: value if isinstance(value, (int, float, bool, str)) or value is None else str(value)
-            for name, value in zip(names, row, strict=True)
-        }
+        {name: value if _fits_json(value) else str(value) for name, value in zip(names, row, strict=True)}
         for row in found
     ]
+
+
+def _fits_json(value: Any) -> bool:
+    return math.isfinite(value) if isinstance(value, float) else value is None or isinstance(value, (int, str))
 
 
 def _quoted(name: str) -> str:

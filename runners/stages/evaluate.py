@@ -54,7 +54,7 @@ def work(context: Context, out: Path) -> dict[str, Any]:
     facts = {
         "metrics": values,
         "own_metrics": own,
-        "undefined": undefined,
+        "undefined": {**undefined, **(context.facts("train").get("undefined") or {})},
         "rows": len(target),
         "slices": [asdict(row) for row in table],
         "calibration": [asdict(each) for each in calibration.calibration(task, target, prediction)],

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import time
 from typing import Any, Optional
 
-from .files import plain
+from .files import to_json
 
 PROGRESS_SECONDS = 0.2  # five lines a second are more than a person can read
 
@@ -25,7 +24,7 @@ class Events:
 
     def emit(self, event: str, **fields: Any) -> None:
         """Append one event with the time in `at`. A disk that takes no more costs the event, never the training."""
-        line = json.dumps({"event": event, "at": time.time(), **fields}, default=plain).encode() + b"\n"
+        line = to_json({"event": event, "at": time.time(), **fields}) + b"\n"
         if self._torn:
             line = b"\n" + line
         try:

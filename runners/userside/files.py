@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Optional
 
 
 @contextlib.contextmanager
@@ -46,8 +46,17 @@ def plain(value: Any) -> Any:
         return str(value)
 
 
+def to_json(value: Any, indent: Optional[int] = None) -> bytes:
+    """Strict JSON, which has no NaN and no infinity: these become texts."""
+    try:
+        return json.dumps(value, indent=indent, default=plain, allow_nan=False).encode()
+    except ValueError:
+        loose = json.loads(json.dumps(value, default=plain), parse_constant=str)
+        return json.dumps(loose, indent=indent).encode()
+
+
 def write_json(path: str, value: Any) -> None:
     """Write `value` as JSON at `path`, whole or not at all."""
-    content = json.dumps(value, indent=1, default=plain).encode()
+    content = to_json(value, indent=1)
     with replacing(path) as file:
         file.write(content)

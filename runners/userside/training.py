@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -41,7 +42,8 @@ def train(job: Mapping[str, Any], events: Events, stop: StopRequest) -> dict[str
     """Call `train(run)`; keep its model as `trained.onnx` with reference predictions, and call the project's
     `evaluate`.
 
-    Returns `{"model", "user_metrics", "stopped", "restored_step", "seconds"}`; {} for a rank other than 0.
+    Returns `{"model", "user_metrics", "undefined", "stopped", "restored_step", "seconds"}`; {} for a rank other than 0.
+    Of the user's metrics those that are no finite number are in `undefined`, with the reason.
 
     Raises:
         WrongResult, ExportFailed, NotOnnx, MissingPackage: the model is of no use, with what to change.
@@ -61,13 +63,17 @@ def train(job: Mapping[str, Any], events: Events, stop: StopRequest) -> dict[str
         if model and model.raw and job.get("data_dir"):
             _write_reference(model.raw, run, os.path.join(job["out_dir"], "reference"))
         clock.lap("export")
-        metrics = None if model is None else _user_metrics(module, model, run, job)
+        told = None if model is None else _user_metrics(module, model, run, job)
+        undefined = {n: f"evaluate returned {value}" for n, value in (told or {}).items() if not math.isfinite(value)}
+        for name, reason in undefined.items():
+            events.warn(f"{name} is undefined: {reason}")
         clock.lap("evaluate")
     finally:
         run.close()
     return {
         "model": model.facts if model else None,
-        "user_metrics": metrics,
+        "user_metrics": told and {name: value for name, value in told.items() if name not in undefined},
+        "undefined": undefined,
         "stopped": stop.received,
         "restored_step": run.restored_step,
         "seconds": clock.laps,

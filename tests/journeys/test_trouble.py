@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +175,31 @@ def test_nan_in_the_loss_is_told_and_refused_by_the_gate(workstation: Workstatio
     assert ended.code == 4, ended.told
     assert "train/loss" in ended.told
     assert "step 1" in ended.told
+
+
+def test_what_is_not_a_number_stays_strict_json_all_the_way(workstation: Workstation, tiny: Path) -> None:
+    own = "\ndef evaluate(predict, data):\n    return {'own/a': float('nan'), 'own/b': float('inf'), 'own/c': 0.5}\n"
+    (tiny / "pipeline.py").write_text((tiny / "pipeline.py").read_text() + own)
+    toml = (tiny / "trainshed.toml").read_text()
+    checks = """[checks]\nsql = { nan = { query = "select a, 'nan'::double as b from data", on_fail = "warn" } }"""
+    toml = toml.replace("[checks]", checks).replace('metric = "auroc"', 'metric = "own/a"')
+    (tiny / "trainshed.toml").write_text(toml.replace("max_slice_drop = 0.5", ""))
+    process = workstation.start("--batch", "-p", tiny, "--json")
+    out, told = process.communicate(timeout=240)
+    assert process.returncode == 4, told
+    assert "own/a is undefined: evaluate returned nan" in told
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    texts = out.splitlines()
+    texts += [path.read_text() for path in workstation.shed.root.rglob("*.json")]
+    texts += [line for path in workstation.shed.root.rglob("*.jsonl") for line in path.read_text().splitlines()]
+    with sqlite3.connect(workstation.shed.db) as connection:
+        for table, column in (("stage", "facts"), ("model_version", "metrics"), ("decision", "evidence")):
+            texts += [row[0] for row in connection.execute(f"select {column} from {table} where {column} is not null")]
+    for text in texts:
+        json.loads(text, parse_constant=refuse)
 
 
 def test_a_half_written_parquet_file_is_named(workstation: Workstation, tiny: Path) -> None:
