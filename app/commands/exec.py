@@ -10,7 +10,6 @@ import typer
 from app.commands.launching import After, Follow, GpuMemory, Name, Priority, Retries, Tags, followed, wanted
 from app.scope import scope_of
 from app.views.queue import announce
-from runners.actions import queueing
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -29,6 +28,8 @@ def execute(
     follow: Follow = False,
 ) -> None:
     """Queue any command under a lease: a notebook, a script. Its output is `trainshed runs logs RUN`."""
+    from runners.actions import queueing
+
     scope = scope_of(context)
     asked = wanted(gpus, gpu_memory, priority, after, retries, False)
     launched = queueing.execute(

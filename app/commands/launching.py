@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,11 +12,12 @@ from app.output import Output
 from app.scope import scope_of
 from app.views.progress import view_for
 from app.views.queue import announce
-from runners.actions import queueing
 from runners.actions import runs as run_verbs
-from runners.actions.queueing import Wanted
 from storage.errors import UsageError
 from storage.sizes import parsed_size
+
+if TYPE_CHECKING:
+    from runners.actions.queueing import Wanted
 
 verbs = typer.Typer()
 FOLLOW_SECONDS = 0.1
@@ -41,6 +42,8 @@ def wanted(
     gpus: int | None, memory: str | None, priority: int, after: list[str] | None, retries: int | None, force: bool
 ) -> Wanted:
     """The options of a launch, checked. Raises UsageError."""
+    from runners.actions.queueing import Wanted
+
     return Wanted(
         gpus=gpus,
         gpu_memory=parsed_size(memory, "--gpu-memory") if memory is not None else None,
@@ -67,6 +70,8 @@ def launch(
     follow: Follow = False,
 ) -> None:
     """Queue a run of the project as it is now; your agent starts it when its turn comes."""
+    from runners.actions import queueing
+
     scope = scope_of(context)
     asked = wanted(gpus, gpu_memory, priority, after, retries, force)
     params = dict(assignment(text) for text in set_ or ())
@@ -87,6 +92,8 @@ def stop(
     ] = None,
 ) -> None:
     """Stop runs that wait or are at work. A run is asked first, so that it can leave a checkpoint."""
+    from runners.actions import queueing
+
     scope = scope_of(context)
     ids = [run_verbs.parsed_id(run) for run in runs]
     for run in queueing.stop(scope.shed(), ids, grace_s=grace):
@@ -97,6 +104,8 @@ def stop(
 @verbs.command()
 def resume(context: typer.Context, run: RunId, follow: Follow = False) -> None:
     """Queue a run again that failed or was stopped; it goes on from its last checkpoint."""
+    from runners.actions import queueing
+
     scope = scope_of(context)
     launched = queueing.resume(scope.shed(), run_verbs.parsed_id(run))
     announce(scope.out, launched)
@@ -117,6 +126,8 @@ def requeue(
     follow: Follow = False,
 ) -> None:
     """Queue a new run of exactly the code, data and params that an earlier run froze."""
+    from runners.actions import queueing
+
     scope = scope_of(context)
     asked = wanted(gpus, gpu_memory, priority, after, retries, force)
     launched = queueing.requeue(scope.shed(), run_verbs.parsed_id(run), asked)
@@ -134,6 +145,8 @@ def reorder(
     priority: Annotated[int | None, typer.Option("--priority", help="Give it another priority.")] = None,
 ) -> None:
     """Put a waiting run of yours before your others (without options: first of all)."""
+    from runners.actions import queueing
+
     if before is not None and last:
         raise UsageError("--before and --last contradict each other")
     scope = scope_of(context)

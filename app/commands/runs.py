@@ -10,7 +10,7 @@ import typer
 from app.commands.launching import verbs as queue_verbs
 from app.output import At, Table
 from app.scope import Scope, scope_of
-from app.views.facts import last, run_facts, run_status
+from app.views.facts import last, outlook_facts, run_facts, run_status
 from runners.actions import runs as verbs
 from storage.errors import UsageError
 from storage.read.runs import RunRow
@@ -40,8 +40,13 @@ def list_runs(
     project = None if all_projects else scope.project_name()
     wanted = tuple(c.strip() for c in columns.split(",") if c.strip()) if columns else _usual_columns(scope, sort)
     found = verbs.listing(scope.shed(), " ".join(terms or []), sort=sort, limit=limit, project=project, columns=wanted)
+    outlooks = {}
+    if any(row.run.status == "queued" for row in found.rows):
+        from runners.actions.forecasts import forecasts
+
+        outlooks = forecasts(scope.shed())
     for row in found.rows:
-        scope.out.emit("run", run_facts(row))
+        scope.out.emit("run", {**run_facts(row), **outlook_facts(outlooks.get(row.run.id or 0))})
     scope.out.finish(runs=len(found.rows), total=found.total)
     head = ["run", "name", "status", "user", "started"] + (["project"] if project is None else []) + list(wanted)
     table = Table(head, align="rllll" + ("l" if project is None else "") + "r" * len(wanted))
@@ -49,7 +54,7 @@ def list_runs(
         [
             str(row.run.id),
             row.run.name,
-            run_status(row.run),
+            run_status(row.run, outlooks.get(row.run.id or 0)),
             row.run.user,
             At(row.run.started_at or row.run.created_at),
             *([row.run.project] if project is None else []),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.output import At, Styled
+from screens import figures
 from storage.read.runs import RunRow
 from storage.tables import Decision, ModelVersion, Run, RunMetric, Stage
+
+if TYPE_CHECKING:
+    from runners.actions.forecasts import Outlook
+    from runners.estimates import Spread
 
 COLOURS = {
     "done": "green",
@@ -29,13 +34,31 @@ def status(word: str) -> Styled:
     return Styled(word, COLOURS.get(word, ""))
 
 
-def run_status(run: Run) -> Styled:
-    """`running 62 %`, `done`, `failed`; `left alone` when it is said to run and its supervisor is gone."""
+def run_status(run: Run, outlook: Outlook | None = None) -> Styled:
+    """`running 62 %`, `done`, `queued, ~4 min`; `left alone` when it is said to run and its supervisor is gone."""
     if not _supervised(run):
         return Styled("left alone", "yellow")
     if run.status == "running" and run.progress is not None:
         return Styled(f"running {run.progress:.0%}".replace("%", " %"), COLOURS["running"])
+    if outlook is not None and outlook.starts_in is not None:
+        return Styled(f"queued, ~{figures.duration(outlook.starts_in.likely)}", "")
+    if outlook is not None and outlook.held:
+        return Styled(f"queued: {outlook.held}", "")
     return status(run.status)
+
+
+def outlook_facts(outlook: Outlook | None) -> dict[str, Any]:
+    """What is told of a run that waits; nothing of another."""
+    if outlook is None:
+        return {}
+    return {"starts_in": spread_facts(outlook.starts_in), "held": outlook.held}
+
+
+def spread_facts(spread: Spread | None) -> dict[str, Any] | None:
+    """Seconds from now, for programs."""
+    if spread is None:
+        return None
+    return {"low": round(spread.low, 1), "likely": round(spread.likely, 1), "high": round(spread.high, 1)}
 
 
 def _supervised(run: Run) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.output import Output
+from app.views.facts import spread_facts
 from screens import figures
 
 if TYPE_CHECKING:
@@ -35,10 +36,3 @@ def starts(spread: Spread | None) -> str:
         return "starts now"
     low, likely, high = (figures.duration(seconds) for seconds in (spread.low, spread.likely, spread.high))
     return f"starts in about {likely}" + (f" ({low} to {high})" if low != high else "")
-
-
-def spread_facts(spread: Spread | None) -> dict[str, Any] | None:
-    """Seconds from now, for programs."""
-    if spread is None:
-        return None
-    return {"low": round(spread.low, 1), "likely": round(spread.likely, 1), "high": round(spread.high, 1)}

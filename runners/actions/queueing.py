@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runners import estimates, foresight, launching, supervisor
+from runners import foresight, launching, supervisor
 from runners import gpus as gpu_readings
+from runners.actions.forecasts import forecast
 from runners.agency import requests, starting
 from runners.agency.home import Home
-from runners.agency.state import situation
 from runners.estimates import Spread
 from runners.pipeline import Event
 from storage.errors import RunFailed, UsageError
@@ -207,12 +206,6 @@ def reorder(
         write_queue.move(shed, run_id, position=places[-1] + 1.0 if last else places[0] - 1.0)
 
 
-def forecasts(shed: Shed) -> dict[int, Spread]:
-    """Seconds from now until each waiting run of this host starts, as far as the past tells."""
-    found = situation(shed, time.time())
-    return estimates.starts(found.waiting, found.holding, found.slots, found.hours, found.limits, found.now)
-
-
 COPIED = (
     "name", "project", "project_dir", "identity", "code", "spec", "snapshot", "seed", "commit", "branch", "dirty",
     "dataset_version_id", "parent_version_id", "until", "kind",
@@ -259,7 +252,7 @@ def _queued(shed: Shed, new: NewRun, request: requests.Request, gpus: int, retri
 
 def _started(shed: Shed, run: Run, remarks: list[Event]) -> Launched:
     agent_started = starting.ensure(shed)
-    return Launched(run, forecasts(shed).get(run.id or 0), agent_started, remarks)
+    return Launched(run, forecast(shed, run.id or 0).starts_in, agent_started, remarks)
 
 
 def _request_again(shed: Shed, run: Run) -> requests.Request:

@@ -116,7 +116,7 @@ def _lengths(shed: Shed, entries: list[Entry]) -> dict[int, Spread | None]:
                 entry.run.project,
                 entry.run.kind,
                 entry.queued.gpus,
-                entry.run.spec.get("train", {}).get("params", {}),
+                read_queue.given(entry.run),
                 0.0,
                 "queued",
             ),

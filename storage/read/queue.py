@@ -84,13 +84,21 @@ def past(shed: Shed, project: str, *, limit: int = 100) -> list[Past]:
                 project,
                 run.kind,
                 run.spec.get("train", {}).get("gpus", 1) if gpus is None else gpus,
-                run.spec.get("train", {}).get("params", {}),
+                given(run),
                 run.ended_at - run.started_at,
                 run.status,
             )
             for run, gpus in session.exec(query)
             if run.started_at is not None and run.ended_at is not None
         ]
+
+
+def given(run: Run) -> dict[str, float | str]:
+    """What a run was given: its params, or its command line as `command`."""
+    if run.kind == "command":
+        return {"command": " ".join(run.spec.get("command", []))}
+    params: dict[str, float | str] = run.spec.get("train", {}).get("params", {})
+    return params
 
 
 def unended(shed: Shed, user: str, host: str) -> list[Run]:

@@ -1,0 +1,35 @@
+"""When will mine start? What the queue holds each waiting run for, and when it will be its turn."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from runners import estimates
+from runners.agency.state import situation
+from runners.estimates import Spread
+from storage.read import queue as read_queue
+from storage.shed import Shed
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Of one waiting run: seconds from now until it starts, None where the past tells nothing, and why not yet."""
+
+    starts_in: Spread | None
+    held: str
+
+
+def forecasts(shed: Shed) -> dict[int, Outlook]:
+    """The outlook of every waiting run of this host."""
+    found = situation(shed, time.time())
+    starts = estimates.starts(found.waiting, found.holding, found.slots, found.hours, found.limits, found.now)
+    return {
+        entry.queued.run_id: Outlook(starts.get(entry.queued.run_id), entry.queued.held)
+        for entry in read_queue.waiting(shed)
+    }
+
+
+def forecast(shed: Shed, run_id: int) -> Outlook:
+    """The outlook of one run; an empty one when it waits no more."""
+    return forecasts(shed).get(run_id, Outlook(None, ""))
