@@ -24,8 +24,9 @@ def strangers(reading: Reading, roots: Collection[Identity], seen: Mapping[int, 
 
     To a root belong the session it leads and all descendants. A process that cannot be seen (of another pid namespace,
     or hidden by /proc's `hidepid`) is taken for the holder's where there is one, for a stranger's where there is none.
+    A desktop's process, which draws as well, is none: nobody could ever train on that GPU.
     """
-    ours = belonging(roots, seen)
+    ours = belonging(roots, seen) | {process.pid for process in reading.drawing}
     return [
         process for process in reading.computing or () if process.pid not in ours and (process.pid in seen or not roots)
     ]
@@ -91,5 +92,5 @@ def command_of(pid: int) -> str:
 
 
 def _unexplained(reading: Reading) -> int:
-    known = [process.memory_bytes for process in (*(reading.computing or ()), *reading.drawing)]
-    return (reading.used_bytes or 0) - sum(size or 0 for size in known) if None not in known else 0
+    known = {each.pid: each.memory_bytes for each in (*reading.drawing, *(reading.computing or ()))}
+    return (reading.used_bytes or 0) - sum(size or 0 for size in known.values()) if None not in known.values() else 0

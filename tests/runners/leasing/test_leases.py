@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from runners import leases
+from runners.gpus import Reading
 from runners.leasing import holding, lockfiles, machinewide
 from runners.supervision.processes import identify, identify_self
 from storage.errors import ShedError, UsageError
@@ -282,6 +284,29 @@ def test_another_shed_keeps_a_gpu_that_it_has(tmp_path: Path) -> None:
     os.close(mine[0])
     assert machinewide.holder("GPU-1", place) is None
     assert oct(place.stat().st_mode & 0o7777) == oct(0o1777)
+
+
+@pytest.fixture
+def known_everywhere() -> Iterator[Reading]:
+    """A GPU that has a UUID, and so a lock for all sheds of this machine."""
+    reading = replace(card(total=80 * GB), uuid=f"test-{uuid4().hex}")
+    yield reading
+    (machinewide.PLACE / reading.uuid).unlink(missing_ok=True)
+
+
+def test_two_sheds_of_one_machine_never_have_one_gpu_together(tmp_path: Path, known_everywhere: Reading) -> None:
+    one, other, cards = open_shed(tmp_path / "one"), open_shed(tmp_path / "other"), [known_everywhere]
+    lease = leases.take(one, 7, ["gpu0"], memory=GB, user="ana", readings=cards)
+    assert lease is not None
+    if len(lease.fds) < 3:
+        pytest.skip(f"{machinewide.PLACE} cannot be used here")
+    assert leases.take(other, 8, ["gpu0"], memory=None, user="bo", readings=cards) is None
+    assert leases.holders(other) == {}
+    assert leases.slots(other, Settings(), cards)[0].stranger == f"run 7 of ana, of the shed {one.root}"
+    assert leases.slots(one, Settings(), cards)[0].stranger == ""
+    lease.release()
+    assert leases.slots(other, Settings(), cards)[0].stranger == ""
+    assert leases.take(other, 8, ["gpu0"], memory=None, user="bo", readings=cards) is not None
 
 
 def test_without_a_place_for_all_sheds_leases_do_without(tmp_path: Path) -> None:

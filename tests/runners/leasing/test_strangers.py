@@ -77,6 +77,11 @@ def test_a_process_that_cannot_be_seen_is_the_holders_or_a_strangers() -> None:
     assert strangers(reading, [], processes) == [ours, other, hidden]
 
 
+def test_a_desktop_that_computes_a_little_is_no_stranger() -> None:
+    desktop = GpuProcess(20, GB)
+    assert strangers(card(computing=(desktop,), drawing=(desktop,)), [], {20: seen(20, session=20)}) == []
+
+
 def test_strangers_are_named_with_what_they_hold(process: subprocess.Popen[bytes]) -> None:
     name = everyone()[process.pid].name
     assert name_of(process.pid) == f"{name} (pid {process.pid}, {current_user()})"
