@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from storage.errors import UsageError, nearest
-from storage.sections import Section, checked, parsed
+from storage.sections import Fault, Section, checked, parsed
+from storage.sweep_section import Dimension, SweepSection
 
 FILE_NAME = "trainshed.toml"
-RESERVED = ("sweep", "serve", "trigger", "alerts")  # sections that the pipeline itself does not read
+RESERVED = ("serve", "trigger", "alerts")  # sections that the pipeline itself does not read
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}$")]
 Entry = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -205,6 +206,16 @@ class ProjectSpec(Section):
     split: SplitSection = SplitSection()
     gate: GateSection = GateSection()
     test: TrySection = TrySection()
+    sweep: SweepSection | None = Field(default=None, exclude=True)  # of no matter to a run: it froze its params
+
+    @field_validator("sweep")
+    @classmethod
+    def _space_of_known_params(cls, value: SweepSection | None, others: ValidationInfo) -> SweepSection | None:
+        train = others.data.get("train")
+        if value is None or train is None:
+            return value
+        space = {name: _of_param(name, each, train.params) for name, each in value.space.items()}
+        return value.model_copy(update={"space": space})
 
     @model_validator(mode="after")
     def _features_fit_the_dataset(self) -> ProjectSpec:
@@ -277,6 +288,29 @@ def with_params(spec: ProjectSpec, overrides: dict[str, Any], *, said: str = "--
             )
         params[key] = _same_type(f"{said} {key}", value, params[key])
     return spec.model_copy(update={"train": spec.train.model_copy(update={"params": params})})
+
+
+def _of_param(name: str, dimension: Dimension, params: dict[str, Any]) -> Dimension:
+    """The dimension with its values as the param has them. Raises Fault."""
+    if name not in params:
+        hint = nearest(name, params)
+        raise Fault("[train.params] has no such param" + (f"; {hint}" if hint else ""), "space", name)
+    example = params[name]
+    if dimension.values is None:
+        if not isinstance(example, (int, float)) or isinstance(example, bool):
+            raise Fault(f"a range is for numbers, and the param is {example!r}: give a list", "space", name)
+        for key in ("low", "high", "step"):
+            given = getattr(dimension, key)
+            if isinstance(example, int) and given is not None and not given.is_integer():
+                raise Fault(f"{key} = {given:g}: the param is an integer, {example!r}", "space", name)
+        return dimension
+    try:
+        values = [_same_type(name, value, example) for value in dimension.values]
+    except UsageError as err:
+        raise Fault(f"{err.message}; expected {err.expected}", "space", name) from None
+    if any(value in values[:place] for place, value in enumerate(values)):
+        raise Fault("a value stands in the list twice", "space", name)
+    return dimension.model_copy(update={"values": values})
 
 
 def _same_type(key: str, value: Any, example: Any) -> Any:

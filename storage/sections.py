@@ -18,6 +18,14 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Fault(ValueError):
+    """What a validator found wrong with a key below its own; `keys` lead there."""
+
+    def __init__(self, message: str, *keys: str) -> None:
+        super().__init__(message)
+        self.keys = keys
+
+
 Whole = TypeVar("Whole", bound=Section)
 
 
@@ -53,7 +61,8 @@ def checked(model: type[Whole], raw: dict[str, Any], *, text: str, place: str) -
 
 
 def _fault(model: type[Section], error: dict[str, Any], text: str) -> tuple[int, str]:
-    location = [str(part) for part in error["loc"]]
+    found = error.get("ctx", {}).get("error")
+    location = [str(part) for part in (*error["loc"], *(found.keys if isinstance(found, Fault) else ()))]
     key = ".".join(location) or "(file)"
     line = _line_of(location, text)
     kind, given = error["type"], error.get("input")
