@@ -27,7 +27,7 @@ from tests.waiting import until
 
 QUICK = Limits(grace_s=0.3, interrupt_grace_s=0.3, kill_after_s=0.3, linger_s=0.3)
 CHILD = """
-import json, os, signal, subprocess, sys, time
+import json, os, signal, subprocess, sys, threading
 from pathlib import Path
 run_dir, out_dir = Path(sys.argv[1]), Path(sys.argv[2])
 
@@ -44,8 +44,9 @@ def ready():
     (out_dir / "ready").touch()
 
 def wait_for(path):
+    pause = threading.Event()
     while not path.exists():
-        time.sleep(0.005)
+        pause.wait(0.005)
 
 """
 SUPERVISING = """
@@ -211,16 +212,22 @@ def test_a_child_that_does_not_end_after_its_result_is_ended(place: Place) -> No
 
 
 def test_events_arrive_in_order_and_half_lines_are_waited_for(place: Place) -> None:
-    place.supervise("""
-        event(event="note", text="one")
+    def _listen(event: dict[str, Any]) -> None:
+        place.events.append(event)
+        (place.out_dir / "heard").touch()
+
+    place.supervise(
+        """
         with (run_dir / "events.jsonl").open("a") as file:
-            file.write('{"event": "no')
+            file.write('{"event": "note", "text": "one"}\\n{"event": "no')
             file.flush()
-            time.sleep(0.3)
+            wait_for(out_dir / "heard")
             file.write('te", "text": "two"}\\nnot json\\n')
         event(event="note", text="three")
         result(ok=True)
-    """)
+        """,
+        on_event=_listen,
+    )
     assert [event["text"] for event in place.events if event["event"] == "note"] == ["one", "two", "three"]
 
 
@@ -239,9 +246,16 @@ def test_an_event_that_could_not_be_taken_comes_again_and_the_run_goes_on(place:
             heard.append(event["text"])
             if len(heard) == 1:
                 raise RuntimeError("the disk is full")
+            if event["text"] == "two":
+                (place.out_dir / "heard").touch()
 
     outcome = place.supervise(
-        "event(event='note', text='one'); event(event='note', text='two'); time.sleep(0.4); result(ok=True)",
+        """
+        event(event='note', text='one')
+        event(event='note', text='two')
+        wait_for(out_dir / 'heard')
+        result(ok=True)
+        """,
         on_event=_listen,
     )
     assert outcome.status == "done"
