@@ -60,8 +60,9 @@ def describe(fd: int, details: Mapping[str, Any]) -> None:
     Raises:
         OSError: when the disk is full or broken.
     """
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, json.dumps(details).encode(), 0)
+    text = json.dumps(details).encode()
+    os.pwrite(fd, text, 0)
+    os.ftruncate(fd, len(text))  # only now: a file that was emptied first is flushed to the disk when it is closed
 
 
 def described(fd: int) -> dict[str, Any]:
