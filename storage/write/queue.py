@@ -11,7 +11,7 @@ from typing import Any
 from sqlmodel import col, func, select
 
 from storage.errors import UsageError
-from storage.shed import Shed, current_user
+from storage.shed import Shed, Write, current_user
 from storage.tables import DeviceUse, Queued, Run, RunNote
 from storage.write.runs import NewRun, give_back, insert, param_row
 
@@ -31,28 +31,34 @@ class Ask:
 
 def enqueue(shed: Shed, new: NewRun, ask: Ask) -> Run:
     """Record a run that waits for its turn, behind its user's other runs."""
-    now = time.time()
     with shed.writing("run queued", f"project {new.project}") as write:
-        run = insert(write, new, status="queued", created_at=now)
-        last = write.session.exec(select(func.max(Queued.position)).where(Queued.user == current_user())).one()
-        write.session.add(
-            Queued(
-                run_id=run.id or 0,
-                user=run.user,
-                host=run.host,
-                request=ask.request,
-                queued_at=now,
-                priority=ask.priority,
-                position=(last or 0.0) + 1.0,
-                gpus=ask.gpus,
-                gpu_memory=ask.gpu_memory,
-                retries=ask.retries,
-                after=list(ask.after),
-                forced=ask.forced,
-            )
-        )
-        write.detail.update(gpus=ask.gpus, priority=ask.priority)
+        run = insert_queued(write, new, ask)
     shed.make_dir(shed.run_dir(run.id or 0))
+    return run
+
+
+def insert_queued(write: Write, new: NewRun, ask: Ask) -> Run:
+    """The rows of a run that waits, within a transaction that a caller goes on with."""
+    now = time.time()
+    run = insert(write, new, status="queued", created_at=now)
+    last = write.session.exec(select(func.max(Queued.position)).where(Queued.user == current_user())).one()
+    write.session.add(
+        Queued(
+            run_id=run.id or 0,
+            user=run.user,
+            host=run.host,
+            request=ask.request,
+            queued_at=now,
+            priority=ask.priority,
+            position=(last or 0.0) + 1.0,
+            gpus=ask.gpus,
+            gpu_memory=ask.gpu_memory,
+            retries=ask.retries,
+            after=list(ask.after),
+            forced=ask.forced,
+        )
+    )
+    write.detail.update(gpus=ask.gpus, priority=ask.priority)
     return run
 
 
