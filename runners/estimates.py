@@ -27,8 +27,11 @@ IDLE = (
     "eps",
     "gamma",
 )
-BADLY = 0.25  # what a run counts for that ended otherwise: it held its devices too
+BADLY = 0.5  # what a run counts for that ended otherwise: it held its devices too
 GUESS = 0.5  # width of the logarithm where a single run is all that is known
+UNLIKE = 5.0  # the greatest distance: a run of the same project is never worth nothing
+MOST_SCALED = math.log(1000)
+EARLIEST = 0.01  # progress before which it says nothing: the start-up is still most of it
 GUESS_COUNTS = 3.0  # as many runs as this guess is worth
 
 
@@ -82,7 +85,7 @@ def remaining(spread: Spread | None, elapsed_s: float, progress: float | None) -
     further it is.
     """
     by_length = None if spread is None else rest(spread, elapsed_s)
-    if progress is None or not 0 < progress <= 1 or elapsed_s <= 0:
+    if progress is None or not EARLIEST <= progress <= 1 or elapsed_s <= 0:
         return by_length
     left = max(1 - progress, 0.02)
     width = 0.1 + 0.05 / progress
@@ -109,7 +112,7 @@ def _compared(run: PlannedRun, wanted: PlannedRun) -> tuple[float, float]:
             distance += abs(ratio)
         else:
             distance += abs(ratio) if word in SIZES else min(0.25 * abs(ratio), 1.0)
-    return scale, distance
+    return max(-MOST_SCALED, min(scale, MOST_SCALED)), min(distance, UNLIKE)
 
 
 def _ratio(one: float | str | None, other: float | str | None) -> float | None:

@@ -38,9 +38,10 @@ def choose(
 ) -> Choice:
     """Decide one round of the queue at `now`.
 
-    In turn: the higher priority; the user with fewer recent device-hours (`hours`, see `device_hours`) and fewer to
-    come from what the user holds; that user's own order. Each run that fits starts. The first that does not gets a
-    reservation: a later one starts only if it is gone by then, or needs nothing of it (EASY backfill, Lifka 1995).
+    In turn: the higher priority; a run that devices are kept for already; the user with fewer recent device-hours
+    (`hours`, see `device_hours`) and fewer to come from what the user holds; that user's own order. Each run that fits
+    starts. The first that does not gets a reservation: a later one starts only if it is gone by then, or needs nothing
+    of it (EASY backfill, Lifka 1995).
 
     A run holds up nobody while it is blocked, while this machine can never serve it, or while only a stranger's memory
     keeps it out.
@@ -52,7 +53,7 @@ def choose(
     wants = {run.run_id: demand(run.gpus, slots) for run in able}
     since = {run.run_id: run.reserved_since for run in able if run.reserved_since is not None}
     decided = Round(machine, holds, scores(hours, holds, machine, now), limits, now, held)
-    decided.go(Line(able), wants, since)
+    decided.go(Line(able, wants), since)
     return Choice(decided.starts, held, sorted(kept.run.run_id for kept in decided.reserved.values()))
 
 

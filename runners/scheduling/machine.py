@@ -134,9 +134,9 @@ class Machine:
         size = self.kinds[kind][0].memory if memory is not None and kind in self.kinds else 0
         return min(1.0, memory / size) if size and memory is not None else 1.0
 
-    def has_room(self) -> bool:
-        """Whether anything at all could still be placed somewhere."""
-        return any(device.empty or device.room > 0 for devices in self.kinds.values() for device in devices)
+    def with_room(self, kinds: Iterable[str]) -> set[str]:
+        """Those of the kinds of which anything at all could still be placed somewhere."""
+        return {kind for kind in kinds if any(d.empty or d.room > 0 for d in self.kinds.get(kind, ()))}
 
     def _found(self, devices: Iterable[str]) -> list[Device]:
         return [self._by_name[name] for name in devices if name in self._by_name]

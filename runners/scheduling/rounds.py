@@ -7,9 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from runners.scheduling import reasons
 from runners.scheduling.machine import Hold, Machine
 from runners.scheduling.terms import Limits, Start, Waiting, kind_of
-from runners.scheduling.turns import UNKNOWN_HOURS, Line
-
-Want = tuple[str, int]  # a kind of device, and how many
+from runners.scheduling.turns import UNKNOWN_HOURS, Line, Want
 
 
 class Reservation:
@@ -26,15 +24,14 @@ class Reservation:
         self._at = at
         self._strict = strict
 
-    def spares(self, run: Waiting, devices: Sequence[str], now: float) -> bool:
-        """Whether `run` may have these devices now without a delay for the run that they are kept for.
+    def outlasts(self, run: Waiting, now: float) -> bool:
+        """Whether `run` surely ends before these devices are needed. Once patience is over (`strict`), none is sure."""
+        return not self._strict and run.duration_s is not None and now + run.duration_s.high <= self._at
 
-        It may when it surely ends before (unless patience is over: `strict`), or when that one fits beside it anyway.
-        """
-        if not self._strict and run.duration_s is not None and now + run.duration_s.high <= self._at:
-            return True
+    def spares(self, devices: Sequence[str], memory: int | None) -> bool:
+        """Whether these may go to another run for good: the one that devices are kept for will fit beside it."""
         beside = self._future.copy()
-        beside.take(devices, run.memory)
+        beside.take(devices, memory)
         if beside.place(*self._want, self.run.memory) is None:
             return False
         self._future = beside
@@ -63,14 +60,17 @@ class Round:
         self._limits = limits
         self._at_limit: dict[tuple[str, str], int] = {}
         self._before: dict[str, int] = {}
+        self._misfits: set[tuple[Want, int | None]] = set()  # what was found not to fit since the last start
+        self._denied: set[tuple[Want, int | None, str]] = set()  # what would fit, but for a reservation
 
-    def go(self, line: Line, wants: Mapping[int, Want], reserved_since: Mapping[int, float]) -> None:
-        """Walk the line once. `wants` has each run's demand; runs that this machine can never serve are not in line."""
-        for run in line.in_turn(self._scores):
-            if self._why is None and not self._machine.has_room():
+    def go(self, line: Line, reserved_since: Mapping[int, float]) -> None:
+        """Walk the line once. Runs that this machine can never serve are not in it."""
+        roomy = self._machine.with_room(line.kinds)
+        for run in line.in_turn(self._scores, reserved_since):
+            if self._why is None and not roomy:
                 return
-            want = kind, count = wants[run.run_id]
-            devices = None if (run.user, kind) in self._at_limit else self._fit(run, want)
+            want = kind, count = line.wants[run.run_id]
+            devices = self._fit(run, want) if kind in roomy and (run.user, kind) not in self._at_limit else None
             if devices is None and self._held_by_limit(run, want):
                 continue
             hours = UNKNOWN_HOURS if run.duration_s is None else run.duration_s.likely / 3600
@@ -78,12 +78,17 @@ class Round:
             self._scores[run.user] = self._scores.get(run.user, 0.0) + cost
             if devices is None:
                 self._stand_back(run, want, reserved_since)
-            else:
-                self._start(run, want, devices)
+            elif self._start(run, want, devices):
+                roomy = self._machine.with_room(line.kinds)
 
     def _fit(self, run: Waiting, want: Want, without: Collection[str] = ()) -> tuple[str, ...] | None:
         """Where the run fits now, within its user's limit."""
+        like = (want, run.memory)
+        if like in self._misfits:
+            return None
         devices = self._machine.place(*want, run.memory, without=without)
+        if devices is None and not without:
+            self._misfits.add(like)
         if devices is None or self._limits.per_user is None:
             return devices
         held = self._held(run.user, want[0])
@@ -108,19 +113,35 @@ class Round:
     def _held(self, user: str, kind: str) -> set[str]:
         return {name for hold in self._holds if hold.user == user for name in hold.devices if kind_of(name) == kind}
 
-    def _start(self, run: Waiting, want: Want, devices: tuple[str, ...]) -> None:
+    def _start(self, run: Waiting, want: Want, devices: tuple[str, ...]) -> bool:
         """Start the run, unless another has a right to these devices and none that are spared will do."""
         kept = self.reserved.get(want[0])
-        if kept is not None and not kept.spares(run, devices, self._now):
-            other = self._fit(run, want, without=kept.devices)
-            if other is None or not kept.spares(run, other, self._now):
-                self._behind(run, want[0], reasons.stands_back(kept.run))
-                return
-            devices = other
+        if kept is not None and not kept.outlasts(run, self._now):
+            spared = self._spared(run, want, devices, kept)
+            if spared is None:
+                self._behind(run, want[0], reasons.stands_back(kept.run) if self._why is not None else "")
+                return False
+            devices = spared
+        self._misfits.clear()
+        self._denied.clear()
         self._machine.take(devices, run.memory)
         ends_at = None if run.duration_s is None else self._now + run.duration_s.likely
         self._holds.append(Hold(run.run_id, run.user, devices, run.memory, ends_at))
         self.starts.append(Start(run.run_id, devices))
+        return True
+
+    def _spared(self, run: Waiting, want: Want, devices: tuple[str, ...], kept: Reservation) -> tuple[str, ...] | None:
+        """These devices, or others, where the run that devices are kept for can do without them."""
+        like = (want, run.memory, run.user if self._limits.per_user is not None else "")
+        if like in self._denied:
+            return None
+        if kept.spares(devices, run.memory):
+            return devices
+        other = self._fit(run, want, without=kept.devices)
+        if other is not None and kept.spares(other, run.memory):
+            return other
+        self._denied.add(like)
+        return None
 
     def _stand_back(self, run: Waiting, want: Want, reserved_since: Mapping[int, float]) -> None:
         """The run does not fit. The first such of its kind gets a reservation, where runs that end will make room."""
@@ -131,7 +152,8 @@ class Round:
         reservation = self._reserve(run, want, reserved_since)
         if reservation is not None:
             self.reserved[kind] = reservation
-            self._behind(run, kind, reasons.next_in_line(run, want, self._machine, self._holds))
+            if self._why is not None:
+                self._behind(run, kind, reasons.next_in_line(run, want, self._machine, self._holds))
         elif self._why is not None:
             self._why[run.run_id] = reasons.strangers(run, want, self._machine)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from statistics import median
 
@@ -18,7 +19,13 @@ from runners.scheduling.turns import Line, age, scores
 SAMPLES = 32
 DAY = 86400.0
 COMMON = 0.2  # of the variance: runs that were estimated from the same past are wrong together
-LOWEST, HIGHEST = 0.05, 0.95  # of the samples: a little wider than told, for what no sample knows
+FARTHEST = 2.0  # widths from the median: what lies beyond is not in the past that a spread was taken from
+LOWEST, HIGHEST = 0.05, 0.95  # of the samples: a little wider than is told, for what no sample knows
+GOES_ON = 0.5  # the chance that somebody who uses the devices goes on to queue more
+ACTIVE = 0.05  # of all recent hours: who had less is not expected back
+EVENTS = 20  # a play is given up after so many for every run
+
+Length = float | None
 
 
 def starts(
@@ -32,10 +39,10 @@ def starts(
     half_life_s: float = DAY,
     samples: int = SAMPLES,
 ) -> dict[int, Spread]:
-    """Seconds from `now` until each waiting run starts, if nobody queues anything else.
+    """Seconds from `now` until each waiting run starts, whether or not the others queue more meanwhile.
 
-    The same question gets the same answer. A run has none while it is blocked, while this machine cannot serve it, and
-    while it waits for one of whose length nothing at all is known.
+    The same question gets the same answer. There is none for a run that is blocked, that this machine cannot serve,
+    that a stranger's memory keeps out, or that waits for one of whose length nothing at all is known.
     """
     play = _Play(list(waiting), holding, slots, hours, limits, now, half_life_s)
     begun: dict[int, list[float]] = {}
@@ -63,63 +70,90 @@ class _Play:
         self.holds = [hold(run, now) for run in self.holding]
         self.machine = Machine(slots, self.holds)
         self.wants = {run.run_id: demand(run.gpus, slots) for run in waiting}
-        self.waiting = {run.run_id: run for run in sorted(waiting, key=lambda run: run.run_id) if self._able(run)}
-        self.line = Line(self.waiting.values())
+        idle = self.machine.copy()
+        for held in self.holds:
+            idle.release(held.devices, held.memory)
+        able = [run for run in waiting if not run.blocked and self._fits(run, idle)]
+        self.waiting = {run.run_id: run for run in sorted(able, key=lambda run: run.run_id)}
         known = [run.duration_s for run in self.waiting.values() if run.duration_s is not None]
         typical = _pooled(known) if known else None
         self.lengths = {run.run_id: run.duration_s or typical for run in self.waiting.values()}
-
-    def _able(self, run: Waiting) -> bool:
-        return not (run.blocked or never_fits(run, *self.wants[run.run_id], self.machine, self.limits.per_user))
+        self.active = self._active()
 
     def through(self, chance: random.Random) -> dict[int, float]:
         """One way it may go: the time at which each run starts."""
-        machine, line, holds, hours = self.machine.copy(), self.line.copy(), list(self.holds), dict(self.hours)
+        machine, holds, hours = self.machine.copy(), list(self.holds), dict(self.hours)
+        line = Line(self.waiting.values(), dict(self.wants))
+        runs, lengths = dict(self.waiting), self._drawn(chance)
         ends = self._ends(chance)
-        lengths = self._drawn(chance)
+        going_on = [user for user in self.active if chance.random() < GOES_ON]
         reserved = {run.run_id: run.reserved_since for run in self.waiting.values() if run.reserved_since is not None}
         begun: dict[int, float] = {}
         at = self.now
-        while True:
+        for _ in range(EVENTS * (len(runs) + len(holds))):
+            for user in going_on:
+                if not line.waits(user):
+                    run, like = self._another(user, -len(runs) - 1, at, chance)
+                    runs[run.run_id], lengths[run.run_id] = run, lengths[like]
+                    line.add(run, self.wants[like])
             decided = Round(machine, holds, scores(hours, holds, machine, at), self.limits, at)
-            decided.go(line, self.wants, reserved)
+            decided.go(line, reserved)
             for kept in decided.reserved.values():
                 reserved.setdefault(kept.run.run_id, at)
             for start in decided.starts:
                 begun[start.run_id] = at
-                line.remove(self.waiting[start.run_id])
-                if start.run_id in lengths:
-                    heappush(ends, (at + lengths[start.run_id], start.run_id))
-            if not ends or len(begun) == len(self.waiting):
-                return begun
+                line.remove(runs[start.run_id])
+                length = lengths[start.run_id]
+                if length is not None:
+                    heappush(ends, (at + length, start.run_id))
+            if not ends or all(run_id in begun for run_id in self.waiting):
+                break
             until, ended = heappop(ends)
             age(hours, holds, machine, until - at, self.half_life_s)
             at = until
             gone = next(index for index, held in enumerate(holds) if held.run_id == ended)
             machine.release(holds[gone].devices, holds[gone].memory)
             del holds[gone]
+        return {run_id: begun[run_id] for run_id in self.waiting if run_id in begun}
+
+    def _fits(self, run: Waiting, idle: Machine) -> bool:
+        """Whether the run could start if all of ours were gone."""
+        kind, count = self.wants[run.run_id]
+        if never_fits(run, kind, count, idle, self.limits.per_user):
+            return False
+        return idle.place(kind, count, run.memory) is not None
+
+    def _active(self) -> list[str]:
+        """Who may queue more: those who wait, hold devices, or had a part of the recent hours."""
+        least = ACTIVE * sum(self.hours.values())
+        users = {run.user for run in self.waiting.values()} | {run.user for run in self.holding}
+        return sorted(users | {user for user, had in self.hours.items() if had > least})
+
+    def _another(self, user: str, run_id: int, at: float, chance: random.Random) -> tuple[Waiting, int]:
+        """A run that the user may queue next: like one that waits, the user's own if there is any; never urgent."""
+        like = chance.choice([run for run in self.waiting.values() if run.user == user] or [*self.waiting.values()])
+        lowest = min(run.priority for run in self.waiting.values())
+        run = replace(like, run_id=run_id, user=user, queued_at=at, priority=lowest, position=0.0, reserved_since=None)
+        return run, like.run_id
 
     def _ends(self, chance: random.Random) -> list[tuple[float, int]]:
         ends = []
         for run in self.holding:
-            elapsed = max(
-                self.now - run.started_at, 60.0
-            )  # of an unknown length we see, as likely as not, the first half
+            elapsed = max(self.now - run.started_at, 60.0)  # of a length nobody knows, half may be over, or a tenth
             left = run.remaining_s or Spread(elapsed / 9, elapsed, elapsed * 9)
             ends.append((self.now + at_width(left, chance.gauss(0, 1)), run.run_id))
         heapify(ends)
         return ends
 
-    def _drawn(self, chance: random.Random) -> dict[int, float]:
-        """A length for every run of which one is known; runs with the same expectation share a part of their luck."""
-        shared: dict[Spread, float] = {}
-        drawn = {}
-        for run_id, length in self.lengths.items():
-            if length is not None:
-                if length not in shared:
-                    shared[length] = chance.gauss(0, math.sqrt(COMMON))
-                drawn[run_id] = at_width(length, shared[length] + chance.gauss(0, math.sqrt(1 - COMMON)))
-        return drawn
+    def _drawn(self, chance: random.Random) -> dict[int, Length]:
+        """A length for every run, None where nothing is known; a part of their luck all have in common."""
+        common, own = chance.gauss(0, math.sqrt(COMMON)), math.sqrt(1 - COMMON)
+        return {
+            run_id: None
+            if length is None
+            else at_width(length, max(-FARTHEST, min(common + chance.gauss(0, own), FARTHEST)))
+            for run_id, length in self.lengths.items()
+        }
 
 
 def _pooled(known: Sequence[Spread]) -> Spread:

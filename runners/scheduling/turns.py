@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import heapify, heappop, heapreplace
+from math import exp, inf, log
 
 from runners.scheduling.machine import Hold, Machine
 from runners.scheduling.terms import Use, Waiting, kind_of
 
+Want = tuple[str, int]  # a kind of device, and how many
 UNKNOWN_HOURS = 1.0  # what a run counts for whose length nobody knows
 
 
@@ -26,8 +27,8 @@ def device_hours(uses: Iterable[Use], now: float, half_life_s: float) -> dict[st
 
 def decayed(length_s: float, ago_s: float, half_life_s: float) -> float:
     """Seconds that a use of `length_s` which ended `ago_s` ago still counts for: the integral of 2^(-age/half-life)."""
-    scale = half_life_s / math.log(2)
-    return scale * (math.exp(-ago_s / scale) - math.exp(-(ago_s + length_s) / scale))
+    scale = half_life_s / log(2)
+    return scale * (exp(-ago_s / scale) - exp(-(ago_s + length_s) / scale))
 
 
 def scores(hours: Mapping[str, float], holds: Iterable[Hold], machine: Machine, now: float) -> dict[str, float]:
@@ -54,9 +55,11 @@ def age(hours: dict[str, float], holds: Iterable[Hold], machine: Machine, passed
 
 
 class Line:
-    """The waiting runs, by priority and user, each user's in the order that this user chose."""
+    """The waiting runs, by priority and user, each user's in the order that this user chose; and what each wants."""
 
-    def __init__(self, waiting: Iterable[Waiting]) -> None:
+    def __init__(self, waiting: Iterable[Waiting], wants: dict[int, Want]) -> None:
+        self.wants = wants
+        self.kinds = {kind for kind, _ in wants.values()}
         self._levels: dict[int, dict[str, list[Waiting]]] = {}
         for run in waiting:
             self._levels.setdefault(run.priority, {}).setdefault(run.user, []).append(run)
@@ -64,32 +67,37 @@ class Line:
             for runs in users.values():
                 runs.sort(key=lambda run: (run.position, run.queued_at, run.run_id))
 
-    def copy(self) -> Line:
-        other = object.__new__(Line)
-        other._levels = {level: {u: list(runs) for u, runs in users.items()} for level, users in self._levels.items()}
-        return other
+    def add(self, run: Waiting, want: Want) -> None:
+        """Put a run behind all others of its user and priority."""
+        self.wants[run.run_id] = want
+        self._levels.setdefault(run.priority, {}).setdefault(run.user, []).append(run)
+
+    def waits(self, user: str) -> bool:
+        return any(users.get(user) for users in self._levels.values())
 
     def remove(self, run: Waiting) -> None:
         self._levels[run.priority][run.user].remove(run)
 
-    def in_turn(self, scores: dict[str, float]) -> Iterator[Waiting]:
+    def in_turn(self, scores: dict[str, float], reserved_since: Mapping[int, float]) -> Iterator[Waiting]:
         """Every run in turn. The caller adds to a user's score what the run just given will cost, before it asks on.
 
-        A user without a score has had nothing. Where two stand equal, the run that was queued first is first.
+        A user without a score has had nothing. Where two stand equal, the run that was queued first is first. A run
+        that devices were kept for stays first of its priority: they shall not have been kept in vain.
         """
+
+        def turn(runs: list[Waiting], index: int) -> tuple[float, float, float, str, int]:
+            run = runs[index]
+            return reserved_since.get(run.run_id, inf), scores.get(run.user, 0.0), run.queued_at, run.user, index
+
         for level in sorted(self._levels, reverse=True):
-            heap = [
-                (scores.get(user, 0.0), runs[0].queued_at, user, 0)
-                for user, runs in self._levels[level].items()
-                if runs
-            ]
+            users = self._levels[level]
+            heap = [turn(runs, 0) for runs in users.values() if runs]
             heapify(heap)
             while heap:
-                _, _, user, index = heap[0]
-                runs = self._levels[level][user]
+                *_, user, index = heap[0]
+                runs = users[user]
                 yield runs[index]
-                index += 1
-                if index < len(runs):
-                    heapreplace(heap, (scores.get(user, 0.0), runs[index].queued_at, user, index))
+                if index + 1 < len(runs):
+                    heapreplace(heap, turn(runs, index + 1))
                 else:
                     heappop(heap)
