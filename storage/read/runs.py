@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, nulls_last, or_
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from storage.errors import UsageError, nearest
@@ -65,8 +66,7 @@ def page(
     """
     with shed.reading() as session:
         # Ids first: sorting whole rows, with what they froze, would move far more than the page shows.
-        query = _sorted(session, _filtered(session, select(Run.id), filter_text, project), sort)
-        ids = list(session.exec(query.limit(limit).offset(offset)))  # type: ignore[call-overload]
+        ids = _page_of_ids(session, filter_text, project, sort, limit, offset)
         found = {run.id: run for run in session.exec(select(Run).where(col(Run.id).in_(ids)))}
         rows = {run_id: RunRow(found[run_id]) for run_id in ids}
         given = select(RunParam.run_id, RunParam.name, RunParam.text).where(col(RunParam.run_id).in_(ids))
@@ -175,14 +175,31 @@ def _param_condition(key: str, term: Term, compare: Callable[[Any, Any], ColumnE
     return exists().where(col(RunParam.run_id) == col(Run.id), col(RunParam.name) == key, value)
 
 
-def _sorted(session: Session, query: Select[Any], sort: str) -> Select[Any]:
+def _page_of_ids(
+    session: Session, filter_text: str, project: str | None, sort: str, limit: int, offset: int
+) -> list[int]:
     key, down = sort.removeprefix("-"), sort.startswith("-")
     if not key:
         raise UsageError("--sort needs a name", expected="a column, param or metric", todo=nearest(key, COLUMNS))
     if key in COLUMNS:
-        column: Any = COLUMNS[key]
-    else:
-        metric = select(RunMetric.last).where(RunMetric.run_id == Run.id, RunMetric.name == key).scalar_subquery()
-        param = select(RunParam.number).where(RunParam.run_id == Run.id, RunParam.name == key).scalar_subquery()
-        column = metric if _is_metric(session, key) else param
-    return query.order_by(nulls_last(column.desc() if down else column.asc()), col(Run.id).desc())
+        query = _filtered(session, select(Run.id), filter_text, project)
+        query = query.order_by(nulls_last(_ordered(COLUMNS[key], down)), col(Run.id).desc())
+        return list(session.exec(query.limit(limit).offset(offset)))  # type: ignore[call-overload]
+    of_metric = _is_metric(session, key)
+    table: Any = aliased(RunMetric if of_metric else RunParam)
+    value = table.last if of_metric else table.number
+    held = and_(table.run_id == Run.id, table.name == key, value.is_not(None))
+    # Those that have it come off the index in their order, so that the first page needs no look at all the others.
+    having = _filtered(session, select(Run.id).join(table, held), filter_text, project)
+    query = having.order_by(_ordered(value, down), col(Run.id).desc())
+    ids: list[int] = list(session.exec(query.limit(limit).offset(offset)))  # type: ignore[call-overload]
+    if len(ids) < limit:
+        first = offset + len(ids) if ids else session.exec(select(func.count()).select_from(having.subquery())).one()
+        rest = _filtered(session, select(Run.id).where(~exists().where(held)), filter_text, project)
+        rest = rest.order_by(col(Run.id).desc()).limit(limit - len(ids)).offset(max(0, offset - first))
+        ids += session.exec(rest)  # type: ignore[call-overload]
+    return ids
+
+
+def _ordered(column: Any, down: bool) -> Any:
+    return column.desc() if down else column.asc()

@@ -67,6 +67,11 @@ def test_sorting_by_a_metric_puts_runs_without_it_last(shed: Shed) -> None:
     assert [row.run.name for row in read_runs.page(shed, sort="-val/auroc")] == ["sweep-1", "baseline", "sweep-2"]
     assert [row.run.name for row in read_runs.page(shed, sort="val/auroc")] == ["baseline", "sweep-1", "sweep-2"]
     assert [row.run.name for row in read_runs.page(shed, sort="lr")] == ["sweep-2", "sweep-1", "baseline"]
+    for sort in ("val/auroc", "-val/auroc", "lr", "-lr", "nowhere"):
+        whole = [row.run.id for row in read_runs.page(shed, sort=sort)]
+        for size in (1, 2):
+            pages = [read_runs.page(shed, sort=sort, limit=size, offset=offset) for offset in range(0, 4, size)]
+            assert [row.run.id for page in pages for row in page] == whole
 
 
 def test_pages_do_not_overlap(shed: Shed) -> None:
@@ -87,7 +92,7 @@ def test_values_in_a_filter_are_never_sql(shed: Shed) -> None:
 
 def test_a_run_that_made_a_model_or_still_runs_is_not_removed(shed: Shed) -> None:
     write_runs.take_up(shed, 1, {})
-    with pytest.raises(UsageError, match="still running"):
+    with pytest.raises(UsageError, match="run 1 is running"):
         write_runs.remove(shed, 1)
     write_runs.remove(shed, 3)
     with pytest.raises(UsageError, match="no run 3"):
