@@ -64,7 +64,7 @@ def freeze(shed: Shed, project_dir: Path, *, params: dict[str, Any], until: str 
     code = snapshot.freeze(project_dir, globs, want_diff=spec.project.snapshot_diff)
     snapshot.store(code, shed.objects.put_bytes)
     frozen = spec.model_dump(mode="json", by_alias=True)
-    identity = _identity(frozen, str(project_dir), added.version.content, code.code, until)
+    identity = identity_of(frozen, str(project_dir), added.version.content, code.code, until)
     return Launch(project_dir, spec, until, python, environment.capture(python), added, code, identity)
 
 
@@ -107,11 +107,15 @@ def new_run(
 
 
 def write_down(shed: Shed, launch: Launch, run_id: int) -> None:
-    """Keep what surrounds the run in its directory: its diff, its environment."""
-    run_dir = shed.make_dir(shed.run_dir(run_id))
+    """Keep what surrounds the run in its directory."""
+    surround(launch, shed.make_dir(shed.run_dir(run_id)))
+
+
+def surround(launch: Launch, directory: Path) -> None:
+    """Write the diff and the environment of what was frozen into a directory."""
     if launch.code.diff:
-        (run_dir / "diff.patch").write_text(launch.code.diff, encoding="utf-8")
-    (run_dir / "environment.json").write_text(json.dumps(launch.surroundings, indent=1), encoding="utf-8")
+        (directory / "diff.patch").write_text(launch.code.diff, encoding="utf-8")
+    (directory / "environment.json").write_text(json.dumps(launch.surroundings, indent=1), encoding="utf-8")
 
 
 def remarks(launch: Launch) -> list[Event]:
@@ -134,7 +138,7 @@ def reopen(shed: Shed, run: Run, tell: Callable[[Event], None]) -> Context:
     spec = ProjectSpec.model_validate(run.spec)
     dataset, version = read_datasets.version_by_id(shed, run.dataset_version_id)
     files, executables = run.snapshot["files"], run.snapshot["executables"]
-    found = _identity(run.spec, run.project_dir, version.content, snapshot.code_digest(files, executables), run.until)
+    found = identity_of(run.spec, run.project_dir, version.content, snapshot.code_digest(files, executables), run.until)
     if found != run.identity:
         raise RunFailed(f"run {run.id} was changed after it was frozen", todo=f"trainshed runs requeue {run.id}")
     project_dir, code_dir = Path(run.project_dir), shed.make_dir(shed.run_dir(run.id)) / "code"
@@ -145,7 +149,7 @@ def reopen(shed: Shed, run: Run, tell: Callable[[Event], None]) -> Context:
     return Context(shed, run, spec, project_dir, code_dir, python, dataset, version, manifest_of(shed, version), tell)
 
 
-def with_params(run: Run, content: str, params: dict[str, Any]) -> tuple[dict[str, Any], str]:
+def with_params(run: Run | NewRun, content: str, params: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """What a frozen run's row says, and its identity, once these params are changed. `content`: of its dataset version.
 
     Raises:
@@ -154,10 +158,11 @@ def with_params(run: Run, content: str, params: dict[str, Any]) -> tuple[dict[st
     changed = project.with_params(ProjectSpec.model_validate(run.spec), params)
     spec = changed.model_dump(mode="json", by_alias=True)
     digest = snapshot.code_digest(run.snapshot["files"], run.snapshot["executables"])
-    return spec, _identity(spec, run.project_dir, content, digest, run.until)
+    return spec, identity_of(spec, run.project_dir, content, digest, run.until)
 
 
-def _identity(spec: dict[str, Any], project_dir: str, content: str, code: str, until: str | None) -> str:
+def identity_of(spec: dict[str, Any], project_dir: str, content: str, code: str, until: str | None) -> str:
+    """The hash of all that a run froze: its settings, data (by content), code (by digest), and how far it goes."""
     # Of the settings as they were written down: a later trainshed reads the same file into more of them.
     frozen = [project_dir, spec, content, code, until]
     return blake3(json.dumps(frozen, sort_keys=True).encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,13 +36,17 @@ class Finished:
     ending: str = ""
 
 
-def carry_out(context: Context, until: str | None) -> Finished:
-    """Take a run from where it stands to its end, and write down how it ended. All errors are told as events."""
+def carry_out(context: Context, until: str | None, stages: Sequence[Stage] = STAGES) -> Finished:
+    """Take a run from where it stands to its end, and write down how it ended. All errors are told as events.
+
+    `stages` are the usual ones, or what stands in for them; the last is the gate.
+    """
     shed, run_id = context.shed, context.run_id
-    before_gate, the_gate = STAGES[:-1], STAGES[-1:]
+    before_gate, the_gate = list(stages[:-1]), list(stages[-1:])
     try:
         execute(context, before_gate, until)
         if until is not None and until != gate.NAME:
+            _measured(context)
             return _finish(context, "done", 0, f"stopped after {until}, as asked")
         version = _register(context)
         execute(context, the_gate, until)
@@ -68,11 +72,7 @@ def _register(context: Context) -> ModelVersion | None:
         return None
     shed = context.shed
     shed.objects.put_file(context.directory("package") / "model.onnx")
-    measured = {**context.facts("evaluate").get("metrics", {}), **context.facts("evaluate").get("own_metrics", {})}
-    figures = {f"test/{name}": value for name, value in measured.items()}
-    if packaged.get("latency"):
-        figures["package/latency_p99_ms"] = packaged["latency"]["p99_ms"]
-    write_runs.measured(shed, context.run_id, figures)
+    measured = _measured(context)
     version, is_new = write_models.register(
         shed,
         context.spec.project.name,
@@ -88,6 +88,18 @@ def _register(context: Context) -> ModelVersion | None:
     if is_new:
         context.tell({"event": "note", "text": f"{context.spec.project.name} v{version.number} is the candidate"})
     return version
+
+
+def _measured(context: Context) -> dict[str, float]:
+    """Write down what evaluation and packaging found; returns the metrics of evaluation."""
+    evaluated, latency = context.facts("evaluate"), context.facts("package").get("latency")
+    measured = {**evaluated.get("metrics", {}), **evaluated.get("own_metrics", {})}
+    figures = {f"test/{name}": value for name, value in measured.items()}
+    if latency:
+        figures["package/latency_p99_ms"] = latency["p99_ms"]
+    if figures:
+        write_runs.measured(context.shed, context.run_id, figures)
+    return measured
 
 
 def _settle(context: Context, version: ModelVersion | None) -> Finished:

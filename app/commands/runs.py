@@ -170,6 +170,25 @@ def compare(
 
 
 @app.command()
+def reproduce(
+    context: typer.Context,
+    run: RunId,
+    tolerance: Annotated[
+        float, typer.Option(metavar="SHARE", help="How far a metric may be off, as a share of its value.")
+    ] = 1e-3,
+) -> None:
+    """Do a run again from its frozen code, data, params and seed, and say whether the same comes out.
+
+    It trains anew, as a new run in the foreground, and promotes nothing. Exit code 0 when all metrics agree, else 1.
+    """
+    from app.reproducing import reproduce as reproduced
+
+    code = reproduced(scope_of(context), verbs.parsed_id(run), tolerance)
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
 def note(context: typer.Context, run: RunId, text: Annotated[str, typer.Argument(help="A remark.")]) -> None:
     """Add a remark to a run."""
     scope = scope_of(context)
