@@ -127,7 +127,8 @@ def _taken_back(decided: Sequence[Decided], me: str) -> Iterator[Line]:
 def _refused(runs: Sequence[Ran], me: str) -> Iterator[Line]:
     for run in runs[:NAMED]:
         who = "the gate" if run.status == "refused" else "data validation"
-        rules = [line.strip(" ✗") for line in run.reason.splitlines()[1:] if line.strip()]
+        lines = [line.strip(" ✗") for line in run.reason.splitlines() if line.strip()]
+        rules = lines[1:] or lines  # the first only says that there are some
         more = f" and {len(rules) - 1} more" if len(rules) > 1 else ""
         text = f"{_named(run, me)} was refused by {who}" + (f": {_first(rules[0])}{more}" if rules else "")
         yield Line("refused", text, f"trainshed runs show {run.id}")

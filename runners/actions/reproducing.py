@@ -12,13 +12,13 @@ from runners.agency.foreground import own_turn
 from runners.anew import Anew
 from runners.comparing import again as comparing
 from runners.comparing.again import Ingredient, Pair
+from runners.comparing.series import Apart
 from runners.freezing import environment
 from runners.loop import STAGES, Finished, carry_out
 from runners.opening import manifest_of
 from runners.pipeline import Context, Event, Stage
 from runners.stages import package, train
 from runners.supervision import processes
-from runners.trying.judging import Apart
 from storage import manifests
 from storage.errors import DataInvalid, RunFailed, ShedError, TrainshedError, UsageError
 from storage.read import datasets as read_datasets

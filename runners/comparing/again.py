@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from runners.comparing import surroundings
-from runners.trying import judging
-from runners.trying.judging import Apart
+from runners.comparing.series import SMALLEST, Apart, apart
 from storage import metrics
 from storage.metrics import Series
 from storage.read import runs as read_runs
@@ -77,14 +76,14 @@ def _pair(name: str, first: RunMetric, again: RunMetric | None, tolerance: float
     if one is None or other is None:  # not finite
         return Pair(name, one, other, None, one is other)
     larger = max(abs(one), abs(other))
-    difference = abs(one - other) / larger if larger > judging.SMALLEST else 0.0
+    difference = abs(one - other) / larger if larger > SMALLEST else 0.0
     return Pair(name, one, other, difference, difference <= tolerance)
 
 
 def parted(shed: Shed, first: Run, again: Run, tolerance: float) -> list[Apart]:
     """Where the series of both trainings part, the earliest first; nothing where one has none."""
     one, other = _series(shed, first), _series(shed, again)
-    return judging.apart(one, other, tolerance) if one and other else []
+    return apart(one, other, tolerance) if one and other else []
 
 
 def _series(shed: Shed, run: Run) -> dict[str, Series]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from runners.comparing.series import apart
 from runners.evaluation.heldout import HeldOut
 from runners.pipeline import Context
 from runners.stages import evaluate, prepare
@@ -67,7 +68,7 @@ def alike(first: Context, again: Context) -> str:
             series["prediction of a test row"] = Series(place, place.astype(float), prediction)
     if not one and not other:
         raise NotAsked("training logs no series and returns no model that could be compared")
-    parted = judging.apart(one, other, TOLERANCE)
+    parted = apart(one, other, TOLERANCE)
     if parted:
         raise RunFailed(
             "two runs with one seed differ\n  " + "\n  ".join(map(str, parted[:3])),
@@ -75,7 +76,7 @@ def alike(first: Context, again: Context) -> str:
             todo="seed every generator from run.seed; order what comes from sets, threads and listings of directories",
         )
     told = f"{logged} series" + (" and all predictions" if len(one) > logged else "")
-    return f"{told}, " + (f"up to {TOLERANCE:g}" if judging.apart(one, other, 0.0) else "to the last bit")
+    return f"{told}, " + (f"up to {TOLERANCE:g}" if apart(one, other, 0.0) else "to the last bit")
 
 
 def learnt(spec: ProjectSpec, context: Context, rows: int) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,8 +13,9 @@ import pytest
 
 from runners.actions.testing import NAMES
 from tests.app.conftest import Call
-from tests.app.test_runs_command import on_a_terminal
+from tests.app.test_runs_command import ROOT, on_a_terminal
 from tests.points import changed, points_project
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -81,3 +85,20 @@ def test_it_keeps_off_the_gpu_unless_told_otherwise(call: Call, points: Path, mo
     seen.unlink()
     call("test", "-p", points, "--gpu")
     assert set(seen.read_text().split(",")) == {"7", ""}
+
+
+def test_ctrl_c_ends_it_and_leaves_nothing_behind(points: Path, tmp_path: Path) -> None:
+    place, begun = tmp_path / "tmp", tmp_path / "begun"
+    place.mkdir()
+    spy = f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(600)\n"
+    (points / "pipeline.py").write_text(spy + (points / "pipeline.py").read_text())
+    testing = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "test", "-p", str(points)],
+        cwd=ROOT, env={**os.environ, "TMPDIR": str(place)}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    until(begun.exists)
+    assert any(path.name.startswith("trainshed-test-") for path in place.iterdir())
+    testing.send_signal(signal.SIGINT)
+    testing.communicate(timeout=60)
+    assert testing.returncode == 130
+    assert list(place.iterdir()) == []

@@ -139,3 +139,16 @@ def test_a_day_is_a_moment_and_anything_else_is_told() -> None:
     for text in ("", "yesterday", "3", "-2d", "2m"):
         with pytest.raises(UsageError, match="--since"):
             verbs.parsed_since(text)
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("data validation stopped the pipeline\n  a ≤ 0.5: 115 rows", ": a ≤ 0.5: 115 rows"),
+        ("the query cannot run", ": the query cannot run"),
+        ("", ""),
+    ],
+)
+def test_why_data_were_refused_is_told_in_a_few_words(shed: Shed, reason: str, said: str) -> None:
+    run_of(shed, status="invalid", reason=reason)
+    assert ("refused", f"run 1 flight-delay was refused by data validation{said}") in told(shed)

@@ -4,8 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from runners.trying import judging
 from storage.metrics import Series
@@ -54,24 +52,3 @@ def test_what_a_perfect_a_constant_and_a_wrong_prediction_explain() -> None:
     values = np.array([1.0, 2.0, 5.0])
     assert judging.explained("regression", values, values) == 1
     assert judging.explained("regression", values, np.full(3, values.mean())) == pytest.approx(0)
-
-
-def test_two_trainings_part_where_the_first_value_differs_the_earliest_first() -> None:
-    one = {"loss": series(3, 2, 1), "auroc": series(0.5, 0.6), "same": series(math.nan, math.inf)}
-    other = {"loss": series(3, 2, 1.5), "auroc": series(0.5, 0.7), "same": series(math.nan, math.inf)}
-    assert [str(each) for each in judging.apart(one, other, 1e-3)] == [
-        "auroc at step 1: 0.6 and 0.7",
-        "loss at step 2: 1 and 1.5",
-    ]
-    assert judging.apart({"loss": series(1, 2)}, {"loss": series(1)}, 1e-3)[0].name == "number of values of loss"
-    assert judging.apart({"loss": series(1)}, {}, 1e-3)[0].second == 0
-
-
-@given(st.floats(allow_nan=True, allow_infinity=True), st.floats(1e-6, 1e-2))
-def test_a_value_agrees_with_itself_and_with_what_is_within_the_tolerance(value: float, tolerance: float) -> None:
-    at = np.array([value])
-    assert judging.agree(at, at, 0.0).all()
-    if math.isfinite(value) and abs(value) < 1e300:
-        assert judging.agree(at, at * (1 + tolerance / 2), tolerance).all()
-        if abs(value) > 1e-3:
-            assert not judging.agree(at, at * (1 + 3 * tolerance), tolerance / 2).all()
