@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from screens.ink import Span
 
 STATUS = {
@@ -58,14 +56,3 @@ def gauge(share: float, width: int, role: str = "accent") -> list[Span]:
     full, rest = divmod(eighths, 8)
     body = "▇" * full + (LEVELS[rest - 1] if rest else "")
     return [Span(body, role), Span("▁" * (width - len(body)), "faint")]
-
-
-def spark(values: Sequence[float | None], role: str = "dim") -> Span:
-    """Values as a row of levels; a gap where there is none."""
-    known = [value for value in values if value is not None and value == value]
-    if not known:
-        return Span(" " * len(values), role)
-    low, high = min(known), max(known)
-    scale = (len(LEVELS) - 1) / (high - low) if high > low else 0.0
-    signs = (" " if v is None or v != v else LEVELS[round((v - low) * scale)] if scale else LEVELS[3] for v in values)
-    return Span("".join(signs), role)

@@ -101,3 +101,35 @@ def joined(parts: Iterable[Line], between: str = "  ") -> list[Span]:
             done.append(Span(between, "faint"))
         done += part
     return done
+
+
+def folded(parts: Line, width: int) -> list[list[Span]]:
+    """A line as several, broken at spaces where it is wider than `width`."""
+    if width_of(parts) <= width:
+        return [list(parts)]
+    lines: list[list[Span]] = [[]]
+    room = width
+    for part in parts:
+        for piece in _pieces(part):
+            size = cell_len(piece.text)
+            if size > room and lines[-1]:
+                lines.append([])
+                room = width
+                piece = Span(piece.text.lstrip(), piece.role)
+                size = cell_len(piece.text)
+            lines[-1].append(Span(set_cell_size(piece.text, width), piece.role) if size > width else piece)
+            room -= size
+    return lines
+
+
+def _pieces(part: Span) -> list[Span]:
+    """Its words, each with the space before it."""
+    words = part.text.split(" ")
+    return [Span(words[0], part.role), *(Span(f" {word}", part.role) for word in words[1:])]
+
+
+def escaped(text: str) -> str:
+    """Text from outside for a title in a border, which would read brackets as markup."""
+    from textual.markup import escape
+
+    return escape(inert(text))

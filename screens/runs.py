@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
 from screens import figures
 from screens.acting import bindings
+from screens.charts.sparkline import sparkline
 from screens.glyphs import bar, glyph, role_of
-from screens.ink import Line, Span, span
+from screens.ink import Line, Span, escaped, span
 from screens.view import View
+from screens.widgets.glance import Glance
 from screens.widgets.grid import AHEAD, Column, Grid, Row
 
 if TYPE_CHECKING:
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from storage.read.runs import RunRow
     from storage.shed import Shed
 
+SPARK = 10
+MOST_PARAMS = 3
 SORTS = ("-id", "status", "user", "name", "-started_at")
 
 
@@ -37,15 +43,23 @@ class Asked:
     first: int
     count: int
     project: str | None
+    in_view: tuple[int, int] = (0, 0)
+    sparked: frozenset[int] = frozenset()  # runs whose curves are known and will not change
 
 
 @dataclass(frozen=True)
 class Found:
-    """The window; `left_alone` are runs said to be running whose supervisor is gone."""
+    """The window.
+
+    `left_alone` are runs said to be running whose supervisor is gone; `metric` is what the gate of most of them looks
+    at; `sparks` are the curves of it of runs in view.
+    """
 
     asked: Asked
     listing: Listing
     left_alone: set[int] = field(default_factory=set)
+    metric: str = ""
+    sparks: dict[int, list[float | None]] = field(default_factory=dict)
 
 
 class Runs(View[Asked, Found]):
@@ -64,11 +78,14 @@ class Runs(View[Asked, Found]):
         self.marked: list[int] = []
         self._window = (0, 2 * AHEAD)
         self._found: Found | None = None
+        self._sparks: dict[int, list[float | None]] = {}
 
     def body(self) -> ComposeResult:
         yield Input(placeholder="status=failed lr>1e-4 user=ana auroc>=0.7 tag=baseline name", id="filter")
-        with Vertical(classes="pane", id="list"):
-            yield Grid(id="runs", empty=[[]])
+        with Horizontal():
+            with Vertical(classes="pane", id="list"):
+                yield Grid(id="runs", empty=[[]])
+            yield Glance(id="glance")
 
     def on_mount(self) -> None:
         self.query_one(Grid).focus()
@@ -76,7 +93,12 @@ class Runs(View[Asked, Found]):
 
     def question(self) -> Asked:
         project = None if self.all_projects else self.shell.project
-        return Asked(self.filter, self.sort, *self._window, project)
+        known = frozenset(run_id for run_id in self._sparks if run_id not in self._at_work())
+        return Asked(self.filter, self.sort, *self._window, project, self.query_one(Grid).view, known)
+
+    def _at_work(self) -> set[int]:
+        rows = self._found.listing.rows if self._found is not None else []
+        return {row.run.id or 0 for row in rows if row.run.status == "running"}
 
     def answer(self, shed: Shed, question: Asked) -> Found:
         from runners.actions import runs
@@ -91,17 +113,21 @@ class Runs(View[Asked, Found]):
             project=question.project,
         )
         alone = {row.run.id or 0 for row in found.rows if row.run.status == "running" and not supervised(row.run)}
-        return Found(question, found, alone)
+        metric = gate_metric(found.rows)
+        return Found(question, found, alone, metric, _sparks(shed, question, found.rows, metric))
 
     def show(self, answer: Found) -> None:
         self._found = answer
+        self._sparks |= answer.sparks
         self._draw()
+        key = self.query_one(Grid).key
+        self.query_one(Glance).show_run(int(str(key)) if key is not None else None)
 
     def _draw(self) -> None:
         found = self._found
         if found is None:
             return
-        columns, rows = told(found, self.marked, with_project=found.asked.project is None, now=time.time())
+        columns, rows = told(found, self.marked, self._sparks, now=time.time())
         grid = self.query_one(Grid)
         grid.empty = self._nothing(found)
         grid.show(rows, total=found.listing.total, first=found.asked.first, columns=columns)
@@ -140,6 +166,9 @@ class Runs(View[Asked, Found]):
 
     def tick(self) -> None:
         self._draw()
+
+    def look(self) -> None:
+        self.query_one(Glance).look()
 
     def failed(self, err: TrainshedError) -> None:
         self.shell.tell(err)
@@ -210,48 +239,112 @@ class Runs(View[Asked, Found]):
         self.all_projects = not self.all_projects
         self.refetch()
 
+    @on(Grid.Moved)
+    def _moved(self, event: Grid.Moved) -> None:
+        self.query_one(Glance).show_run(int(str(event.key)) if event.key is not None else None)
+        if event.grid.view != (self._found.asked.in_view if self._found is not None else None):
+            self.refetch()  # other runs are in view: their curves are wanted too
+
+    @on(Grid.Chosen)
+    def _open(self, event: Grid.Chosen) -> None:
+        self.shell.open_thing(str(event.key))
+
     @on(Grid.Wanted)
     def _more(self, event: Grid.Wanted) -> None:
         self._window = (event.first, event.count)
         self.refetch()
 
 
-def escaped(text: str) -> str:
-    from textual.markup import escape
-
-    from screens.inert import inert
-
-    return escape(inert(text))
-
-
-def told(found: Found, marked: list[int], *, with_project: bool, now: float) -> tuple[list[Column], list[Row]]:
+def told(
+    found: Found, marked: list[int], sparks: dict[int, list[float | None]], *, now: float
+) -> tuple[list[Column], list[Row]]:
     """Columns and rows of the table."""
+    rows = found.listing.rows
+    with_project = found.asked.project is None
+    params = varying([row.params for row in rows])
     columns = [
         Column("", width=1),
-        Column("run", "r", least=4),
-        Column("name", grow=True, least=12, most=44),
+        Column("run", "r", least=3),
+        Column("name", grow=True, least=10, most=44),
         *([Column("project", most=20, rank=3, role="dim")] if with_project else []),
         Column("user", most=12, rank=4, role="dim"),
-        Column("status", least=15, rank=8),
+        Column("status", least=13, rank=8),
+        *([Column(found.metric, "r", least=6, rank=7)] if found.metric else []),
+        *([Column("", width=SPARK, rank=3)] if found.metric else []),
+        *(Column(name, "r", most=10, rank=2, role="dim") for name in params),
         Column("took", "r", rank=2, role="dim"),
         Column("started", "r", rank=5, role="dim"),
     ]
-    rows = []
-    for row in found.listing.rows:
-        run_id = row.run.id or 0
-        status = "left alone" if run_id in found.left_alone else row.run.status
-        cells: list[Line] = [
-            [glyph(status)],
-            [Span(str(run_id), "dim")],
-            [span(row.run.name)],
-            *([[span(row.run.project)]] if with_project else []),
-            [span(row.run.user)],
-            state(row, status),
-            [Span(took(row, now))],
-            [Span(figures.ago(row.run.started_at or row.run.created_at, now))],
+    return columns, [
+        Row(
+            row.run.id or 0,
+            tuple(_cells(row, found, params, sparks.get(row.run.id or 0), with_project=with_project, now=now)),
+            marked=row.run.id in marked,
+        )
+        for row in rows
+    ]
+
+
+def _cells(
+    row: RunRow, found: Found, params: list[str], points: list[float | None] | None, *, with_project: bool, now: float
+) -> Iterator[Line]:
+    run = row.run
+    status = "left alone" if (run.id or 0) in found.left_alone else run.status
+    yield [glyph(status)]
+    yield [Span(str(run.id), "dim")]
+    yield [span(run.name)]
+    if with_project:
+        yield [span(run.project)]
+    yield [span(run.user)]
+    yield state(row, status)
+    if found.metric:
+        value = metric_value(row, found.metric)
+        yield [] if value is None else [Span(figures.number(value), "bold")]
+        yield [sparkline(points, SPARK, "running" if run.status == "running" else "dim")] if points else []
+    for name in params:
+        yield [span(row.params.get(name, ""))]
+    yield [Span(took(row, now))]
+    yield [Span(figures.ago(run.started_at or run.created_at, now))]
+
+
+def gate_metric(rows: Sequence[RunRow]) -> str:
+    """The metric that the gates of most of these runs look at; empty where none does."""
+    wanted = [str((row.run.spec.get("gate") or {}).get("metric") or "") for row in rows]
+    found = Counter(name for name in wanted if name).most_common(1)
+    return found[0][0] if found else ""
+
+
+def metric_value(row: RunRow, metric: str) -> float | None:
+    """On test rows where there is one, else the newest on validation rows, else whatever is called so."""
+    for name in (f"test/{metric}", f"val/{metric}", f"validation/{metric}", metric):
+        if name in row.metrics and row.metrics[name].last is not None:
+            return row.metrics[name].last
+    ending = (found.last for name, found in row.metrics.items() if name.endswith("/" + metric))
+    return next((value for value in ending if value is not None), None)
+
+
+def varying(params: Sequence[dict[str, str]]) -> list[str]:
+    """The params in which these runs differ most, a few."""
+    values: dict[str, set[str | None]] = {}
+    for name in {name for given in params for name in given}:
+        values[name] = {given.get(name) for given in params}
+    found = [name for name, told in values.items() if len(told) > 1]
+    return sorted(found, key=lambda name: (-len(values[name]), name))[:MOST_PARAMS]
+
+
+def _sparks(shed: Shed, asked: Asked, rows: Sequence[RunRow], metric: str) -> dict[int, list[float | None]]:
+    from runners.actions import curves
+
+    first, count = asked.in_view
+    seen = rows[max(0, first - asked.first) : max(0, first - asked.first) + count]
+    asks = []
+    for row in seen:
+        names = [
+            name for name in row.metrics if name.endswith(("val/" + metric, "validation/" + metric)) or name == metric
         ]
-        rows.append(Row(run_id, tuple(cells), marked=run_id in marked))
-    return columns, rows
+        if metric and names and (row.run.id or 0) not in asked.sparked:
+            asks.append(curves.Ask(row.run.id or 0, names[0]))
+    return dict(zip([ask.run_id for ask in asks], curves.sparks(shed, asks, 2 * SPARK), strict=True))
 
 
 def state(row: RunRow, status: str) -> Line:

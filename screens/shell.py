@@ -202,6 +202,34 @@ class Shell(Acting, App[int]):
         told += [f"next: {err.todo}"] if err.todo else []
         self.notify(inert_lines("\n".join(told)), severity="error", markup=False, timeout=12)
 
+    async def carry_out(self, work: Callable[[Shed], object], done: str) -> bool:
+        """Do something with the shed beside the screen, and say so. Returns whether it went well."""
+        from storage.errors import TrainshedError
+
+        shed = self.shed
+        if shed is None:
+            return False
+        try:
+            await beside(lambda: work(shed))
+        except TrainshedError as err:
+            self.tell(err)
+            return False
+        self.say(done)
+        self._news()
+        return True
+
+    def copy(self, text: str) -> None:
+        """Into the clipboard of the terminal: through tmux where one runs, else as OSC 52."""
+        self.copy_to_clipboard(text)
+        self.say(f"copied: {text}")
+
+    def open_thing(self, reference: str) -> None:
+        """Go to whatever an id stands for: a run's number."""
+        if reference.isdigit():
+            from screens.run import RunPage
+
+            self.push_screen(RunPage(int(reference)))
+
     def _take_theme(self, _theme: object) -> None:
         from screens.widgets.grid import Grid
         from screens.widgets.painted import Painted

@@ -54,9 +54,9 @@ def names(shed: Shed, run_id: int, kind: Kind = "metrics") -> list[str]:
     return metrics.names(shed.run_dir(run_id) / kind)
 
 
-def sizes(shed: Shed, run_ids: list[int]) -> dict[int, int]:
-    """Bytes of each run's metrics: the same as before when nothing was logged meanwhile."""
-    return {run_id: metrics.size(shed.run_dir(run_id) / "metrics") for run_id in run_ids}
+def size(shed: Shed, run_id: int, kind: Kind = "metrics") -> int:
+    """Bytes of a run's series: the same as before when nothing was logged meanwhile."""
+    return metrics.size(shed.run_dir(run_id) / kind)
 
 
 def drawable(
@@ -72,13 +72,16 @@ def drawable(
 
 
 def sparks(shed: Shed, asks: list[Ask], width: int) -> list[list[float | None]]:
-    """Each series as `width` values, the mean of what falls on each; None where nothing does."""
-    told = []
+    """Each series as at most `width` values: the middle of what falls on each. None for a value that is not finite."""
+    told: list[list[float | None]] = []
     for ask in asks:
         series = metrics.read(shed.run_dir(ask.run_id) / ask.kind, ask.name)
-        found = metrics.bucket(series, width)
-        middle = (found.low + found.high) / 2
-        told.append([None if value != value else float(value) for value in middle.tolist()])
+        if len(series) > width:
+            found = metrics.bucket(series, width)
+            values = ((found.low + found.high) / 2)[found.count > 0]
+        else:
+            values = series.value
+        told.append([float(value) if np.isfinite(value) else None for value in values])
     return told
 
 

@@ -36,8 +36,8 @@ class Axis:
             low, high = round(math.log10(self.low)), round(math.log10(self.high))
             every = max(1, (high - low) // 6)
             return [10.0**power for power in range(low, high + 1, every)]
-        count = round((self.high - self.low) / self.step)
-        return [self.low + number * self.step for number in range(count + 1)]
+        first, last = math.ceil(self.low / self.step - 1e-9), math.floor(self.high / self.step + 1e-9)
+        return [number * self.step for number in range(first, last + 1)]
 
     def tell(self, value: float) -> str:
         """A tick's value, with as many digits as the step has."""

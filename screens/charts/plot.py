@@ -39,7 +39,10 @@ class Shown:
 
 @dataclass
 class Picture:
-    """What is drawn and how; the axes are kept from one drawing to the next, so that they hold still."""
+    """What is drawn and how; the axes are kept from one drawing to the next, so that they hold still.
+
+    Curves that are `growing` have room to grow into: their x axis ends at a round value.
+    """
 
     title: str = ""
     curves: list[Shown] = field(default_factory=list)
@@ -49,6 +52,7 @@ class Picture:
     zoom: tuple[float, float] | None = None
     cursor: float | None = None
     focused: bool = False
+    growing: bool = False
     x_axis: Axis | None = None
     y_axis: Axis | None = None
 
@@ -154,7 +158,10 @@ def _fit_axes(picture: Picture, width: int, height: int) -> None:
     else:
         low, high = min(xs), max(xs)
         low = 0.0 if 0 < low <= high / 4 else low
-        picture.x_axis = held(picture.x_axis, low, high, ticks)
+        if picture.growing or high <= low:
+            picture.x_axis = held(picture.x_axis, low, high, ticks)
+        else:
+            picture.x_axis = Axis(low, high, axis(low, high, ticks).step)
     picture.y_axis = held(picture.y_axis, min(values), max(values), max(2, (height - 2) // 3), log=picture.log)
 
 

@@ -49,8 +49,9 @@ class Chart(Acting, Painted, can_focus=True):
         """How many points across it can tell apart."""
         return max(16, 2 * self.size.width)
 
-    def show(self, curves: Sequence[Shown], *, x_name: str | None = None) -> None:
+    def show(self, curves: Sequence[Shown], *, x_name: str | None = None, growing: bool = False) -> None:
         """Draw these; only what differs is sent."""
+        self.picture.growing = growing
         self.picture.curves = list(curves)
         self.picture.x_name = x_name or self.along
         self.repaint()

@@ -89,11 +89,11 @@ class Painted(Widget):
         if self._drawn_for is None or self._drawn_for != (self.size, self.rich_style):
             self.refresh(layout=self._is_auto)
             return
-        old, self._strips = self._strips, self._drawn()
-        if len(old) != len(self._strips) and self._is_auto:
+        if self._is_auto and len(self.paint(self.size.width, 0)) != self.size.height:
             self._drawn_for = None
             self.refresh(layout=True)
             return
+        old, self._strips = self._strips, self._drawn()
         regions = []
         for y in range(max(len(old), len(self._strips))):
             blank = Strip.blank(self.size.width, self.rich_style)

@@ -1,0 +1,106 @@
+"""Questions over a view: a line to fill in, something to agree to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from screens.acting import Acting, bindings
+from screens.ink import Line, Span, escaped, folded, line
+from screens.widgets.painted import Painted
+
+
+class Told(Painted):
+    """Lines that do not change."""
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        super().__init__()
+        self._told = list(lines)
+
+    def paint(self, width: int, height: int) -> Sequence[Line]:
+        return [part for each in self._told for part in folded(each, width)]
+
+
+class Asking(Acting, ModalScreen[str | None]):
+    """One line to fill in. Gives what was typed, None when it was left."""
+
+    PLACE = "asking"
+    CSS_PATH = "styles/dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("asking")]
+
+    def __init__(
+        self, title: str, value: str = "", *, lines: Sequence[Line] = (), placeholder: str = "", needed: bool = False
+    ) -> None:
+        super().__init__()
+        self._title, self._value, self._lines = title, value, lines
+        self._placeholder, self._needed = placeholder, needed
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = escaped(self._title)
+            box.border_subtitle = "enter takes it · esc leaves"
+            if self._lines:
+                yield Told([*self._lines, []])
+            yield Input(self._value, placeholder=self._placeholder, select_on_focus=True)
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        if self._needed and not event.value.strip():
+            self.shell.say("Some words are needed here.", "warning")
+            return
+        self.dismiss(event.value.strip())
+
+    def do_close(self) -> None:
+        self.dismiss(None)
+
+
+class Agreeing(Acting, ModalScreen[str | None]):
+    """What will happen, said in a sentence; done only after a second key. Gives the reason typed, None for no."""
+
+    PLACE = "agreeing"
+    CSS_PATH = "styles/dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("agreeing")]
+
+    def __init__(
+        self,
+        title: str,
+        lines: Sequence[Line],
+        *,
+        verb: str,
+        reason: str | None = None,
+        needs_reason: bool = False,
+        dangerous: bool = False,
+    ) -> None:
+        """`reason` is the placeholder of a line for one, None where none is asked for."""
+        super().__init__()
+        self._title, self._lines, self._verb = title, lines, verb
+        self._reason, self._needs_reason, self._dangerous = reason, needs_reason, dangerous
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog wide" + (" dangerous" if self._dangerous else "")) as box:
+            box.border_title = escaped(self._title)
+            yield Told([*self._lines, []])
+            if self._reason is not None:
+                yield Input(placeholder=self._reason)
+            role = "failed bold" if self._dangerous else "accent bold"
+            keys = "ctrl+y" if self._reason is not None else "y"
+            yield Told([line(Span(keys, role), f" {self._verb}    ", Span("esc", "accent"), " leave it as it is")])
+
+    def do_agree(self) -> None:
+        lines = self.query(Input)
+        reason = lines.first().value.strip() if lines else ""
+        if self._needs_reason and not reason:
+            self.shell.say("A reason is needed; it is kept in the history.", "warning")
+            lines.first().focus()
+            return
+        self.dismiss(reason)
+
+    def do_close(self) -> None:
+        self.dismiss(None)
