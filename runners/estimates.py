@@ -118,7 +118,7 @@ def _compared(run: PlannedRun, wanted: PlannedRun) -> tuple[float, float]:
 def _ratio(one: float | str | None, other: float | str | None) -> float | None:
     """The logarithm of other ÷ one, None where they are no positive numbers."""
     if isinstance(one, (int, float)) and isinstance(other, (int, float)) and one > 0 and other > 0:
-        return math.log(other / one)
+        return math.log(other) - math.log(one)
     return None
 
 

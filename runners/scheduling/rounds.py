@@ -60,7 +60,7 @@ class Round:
         self._limits = limits
         self._at_limit: dict[tuple[str, str], int] = {}
         self._before: dict[str, int] = {}
-        self._misfits: set[tuple[Want, int | None]] = set()  # what was found not to fit since the last start
+        self._misfits: set[tuple[Want, int | None]] = set()  # what was found not to fit: no start makes room
         self._denied: set[tuple[Want, int | None, str]] = set()  # what would fit, but for a reservation
 
     def go(self, line: Line, reserved_since: Mapping[int, float]) -> None:
@@ -122,8 +122,6 @@ class Round:
                 self._behind(run, want[0], reasons.stands_back(kept.run) if self._why is not None else "")
                 return False
             devices = spared
-        self._misfits.clear()
-        self._denied.clear()
         self._machine.take(devices, run.memory)
         ends_at = None if run.duration_s is None else self._now + run.duration_s.likely
         self._holds.append(Hold(run.run_id, run.user, devices, run.memory, ends_at))

@@ -46,7 +46,7 @@ def starts(
     """
     play = _Play(list(waiting), holding, slots, hours, limits, now, half_life_s)
     begun: dict[int, list[float]] = {}
-    for sample in range(samples):
+    for sample in range(samples if play.waiting else 0):
         for run_id, at in play.through(random.Random(sample)).items():
             begun.setdefault(run_id, []).append(at - now)
     return {run_id: _spread(sorted(times)) for run_id, times in begun.items() if len(times) == samples}
@@ -75,9 +75,13 @@ class _Play:
             idle.release(held.devices, held.memory)
         able = [run for run in waiting if not run.blocked and self._fits(run, idle)]
         self.waiting = {run.run_id: run for run in sorted(able, key=lambda run: run.run_id)}
+        self.of_user: dict[str, list[Waiting]] = {}
+        for run in self.waiting.values():
+            self.of_user.setdefault(run.user, []).append(run)
         known = [run.duration_s for run in self.waiting.values() if run.duration_s is not None]
         typical = _pooled(known) if known else None
         self.lengths = {run.run_id: run.duration_s or typical for run in self.waiting.values()}
+        self.lowest = min((run.priority for run in self.waiting.values()), default=0)
         self.active = self._active()
 
     def through(self, chance: random.Random) -> dict[int, float]:
@@ -89,6 +93,7 @@ class _Play:
         going_on = [user for user in self.active if chance.random() < GOES_ON]
         reserved = {run.run_id: run.reserved_since for run in self.waiting.values() if run.reserved_since is not None}
         begun: dict[int, float] = {}
+        still_waiting = len(self.waiting)
         at = self.now
         for _ in range(EVENTS * (len(runs) + len(holds))):
             for user in going_on:
@@ -102,11 +107,12 @@ class _Play:
                 reserved.setdefault(kept.run.run_id, at)
             for start in decided.starts:
                 begun[start.run_id] = at
+                still_waiting -= start.run_id in self.waiting
                 line.remove(runs[start.run_id])
                 length = lengths[start.run_id]
                 if length is not None:
                     heappush(ends, (at + length, start.run_id))
-            if not ends or all(run_id in begun for run_id in self.waiting):
+            if not ends or not still_waiting:
                 break
             until, ended = heappop(ends)
             age(hours, holds, machine, until - at, self.half_life_s)
@@ -126,15 +132,17 @@ class _Play:
     def _active(self) -> list[str]:
         """Who may queue more: those who wait, hold devices, or had a part of the recent hours."""
         least = ACTIVE * sum(self.hours.values())
+        if not self.waiting:
+            return []
         users = {run.user for run in self.waiting.values()} | {run.user for run in self.holding}
         return sorted(users | {user for user, had in self.hours.items() if had > least})
 
     def _another(self, user: str, run_id: int, at: float, chance: random.Random) -> tuple[Waiting, int]:
         """A run that the user may queue next: like one that waits, the user's own if there is any; never urgent."""
-        like = chance.choice([run for run in self.waiting.values() if run.user == user] or [*self.waiting.values()])
-        lowest = min(run.priority for run in self.waiting.values())
-        run = replace(like, run_id=run_id, user=user, queued_at=at, priority=lowest, position=0.0, reserved_since=None)
-        return run, like.run_id
+        like = chance.choice(self.of_user.get(user) or [*self.waiting.values()])
+        return replace(
+            like, run_id=run_id, user=user, queued_at=at, priority=self.lowest, reserved_since=None
+        ), like.run_id
 
     def _ends(self, chance: random.Random) -> list[tuple[float, int]]:
         ends = []

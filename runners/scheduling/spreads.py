@@ -43,7 +43,7 @@ def rest(spread: Spread, elapsed_s: float) -> Spread:
     """What is left of a time with this spread, given that `elapsed_s` have passed and it is not over."""
     if elapsed_s <= 0:
         return spread
-    away = math.log(elapsed_s / spread.likely)
+    away = math.log(elapsed_s) - math.log(max(spread.likely, 1e-3))
     z = away / (width_above(spread) if away > 0 else width_below(spread))
     if z < FAR_OUT:
         passed = NORMAL.cdf(z)

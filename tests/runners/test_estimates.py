@@ -148,6 +148,10 @@ class TestStarts:
         assert set(starts(waiting[:1] * 1 + [waits(5, seconds=None)], [], GPU, {}, LIMITS, 0.0)) == {1}
         assert set(starts(waiting, [holds(300)], GPU, {}, LIMITS, 0.0)) == {1, 2}
 
+    def test_with_nothing_to_tell_nothing_is_told(self) -> None:
+        assert starts([], [holds(300)], GPU, {"bob": 1.0}, LIMITS, 0.0) == {}
+        assert starts([waits(1, blocked="after run 99")], [holds(300)], GPU, {"bob": 1.0}, LIMITS, 0.0) == {}
+
     def test_a_stranger_may_stay_for_ever(self) -> None:
         slots = [Slot("gpu0", 80 * GB, 39 * GB, "python (pid 99, bob) 41 GB"), Slot("gpu1", 80 * GB, 80 * GB)]
         assert set(starts([waits(1, gpus=2), waits(2), waits(3)], [], slots, {}, LIMITS, 0.0)) == {2, 3}

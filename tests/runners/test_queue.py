@@ -348,6 +348,10 @@ class TestReservations:
         choice = decide([waits(1, "bob", 2), waits(2, seconds=None)], [holds(9, "gpu0 gpu1 gpu2")], gpus(4))
         assert started(choice) == {2: ("gpu3",)}
 
+    def test_of_two_that_it_could_each_spare_gpus_for_only_one_goes(self) -> None:
+        waiting = [waits(1, "bob", 3), waits(2, seconds=None), waits(3, seconds=None)]
+        assert started(decide(waiting, [holds(9, "gpu0 gpu1")], gpus(4))) == {2: ("gpu2",)}
+
     def test_a_stranger_on_a_gpu_makes_nobody_wait_for_it(self) -> None:
         slots = [Slot("gpu0", CARD, 39 * GB, "python (pid 99, bob)"), Slot("gpu1", CARD, CARD)]
         assert started(decide([waits(1, gpus=2), waits(2, seconds=None)], slots=slots)) == {2: ("gpu1",)}
