@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from runners.agency import starting
 from runners.pipeline import Event
 from runners.supervised import EVENTS
 from runners.supervision import logs
@@ -39,6 +40,7 @@ def follow(shed: Shed, run_id: int, wait: Callable[[], bool], *, log_lines: int 
         if log_lines is not None:
             yield from ({"event": "line", "text": logs.plain(line)} for line in log.lines())
         if run.status == "queued":
+            starting.revive(shed)
             held = _why(shed, run)
             if held != why:
                 why = held

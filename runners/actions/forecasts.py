@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass
 
 from runners import estimates
+from runners.agency import starting
 from runners.agency.state import situation
 from runners.estimates import Spread
 from storage.read import queue as read_queue
-from storage.shed import Shed
+from storage.shed import Shed, current_user
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,9 @@ class Outlook:
 
 
 def forecasts(shed: Shed) -> dict[int, Outlook]:
-    """The outlook of every waiting run of this host."""
+    """The outlook of every waiting run of this host. Where the agent that should start yours was killed, it is back."""
+    if any(entry.run.user == current_user() for entry in read_queue.waiting(shed)):
+        starting.revive(shed)
     found = situation(shed, time.time())
     starts = estimates.starts(found.waiting, found.holding, found.slots, found.hours, found.limits, found.now)
     return {

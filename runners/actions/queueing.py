@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def launch(
     new = launching.new_run(shed, launch, name=name, tags=tags, sweep=sweep)
     gpus = train.gpus if wanted.gpus is None else wanted.gpus
     retries = train.retries if wanted.retries is None else wanted.retries
-    warnings = _foreseen(shed, new, gpus, wanted)
+    warnings = foreseen(shed, new, gpus, wanted)
     run = _queued(shed, new, request, gpus, retries, wanted)
     launching.write_down(shed, launch, run.id or 0)
     return _started(shed, run, [*launching.remarks(launch), *warnings])
@@ -99,6 +100,8 @@ def execute(
     _check(shed, wanted)
     if not command:
         raise UsageError("no command", expected="trainshed exec --gpus 1 -- COMMAND …")
+    if shutil.which(command[0] if "/" not in command[0] else cwd / command[0]) is None:
+        raise UsageError(f"{command[0]}: no such program", expected="a program on your PATH, or the path of one")
     request = requests.of_command(list(command), cwd, os.environ)
     new = NewRun(
         name=name or checked_name(Path(command[0]).name[:100], "run"),
@@ -113,7 +116,7 @@ def execute(
         kind="command",
     )
     gpus = 1 if wanted.gpus is None else wanted.gpus
-    warnings = _foreseen(shed, new, gpus, wanted)
+    warnings = foreseen(shed, new, gpus, wanted)
     return _started(shed, _queued(shed, new, request, gpus, wanted.retries or 0, wanted), warnings)
 
 
@@ -220,7 +223,7 @@ def _check(shed: Shed, wanted: Wanted) -> None:
             raise UsageError(f"--after {run_id}: that run did not end well", todo=f"trainshed runs resume {run_id}")
 
 
-def _foreseen(shed: Shed, new: NewRun, gpus: int, wanted: Wanted) -> list[Event]:
+def foreseen(shed: Shed, new: NewRun, gpus: int, wanted: Wanted) -> list[Event]:
     """What past runs say of this one's memory, as warnings. Raises UsageError when it will surely not fit."""
     told = foresight.check(
         shed,

@@ -8,11 +8,24 @@ from runners import supervisor
 from runners.agency.requests import Request
 from runners.loop import INTERRUPTED, Finished, Tell
 from runners.pipeline import Hold
+from runners.supervision.outcome import Outcome
 from runners.supervision.peaks import peaks
 from storage.errors import RunFailed
 from storage.shed import Shed
 from storage.tables import Run
 from storage.write import runs as write_runs
+
+# Leaves the exit code where a supervisor that takes over finds it, and ends as the command did: by its signal, too.
+SHELL = [
+    "/bin/sh",
+    "-c",
+    'left=$1; shift; "$@"; code=$?; '
+    'if [ "$code" -gt 128 ]; then kill -"$((code - 128))" "$$"; fi; '
+    'if [ "$code" -eq 0 ]; then ok=true; else ok=false; fi; '
+    """printf '{"ok": %s, "exit_code": %d, "error": {"message": "ended with exit code %d"}}' """
+    '"$ok" "$code" "$code" > "$left.new" && mv "$left.new" "$left"; exit "$code"',
+    "trainshed",
+]
 
 
 def carry_out(shed: Shed, run: Run, request: Request, hold: Hold, tell: Tell) -> Finished:
@@ -33,7 +46,7 @@ def carry_out(shed: Shed, run: Run, request: Request, hold: Hold, tell: Tell) ->
     if outcome is None:
         names = {"TRAINSHED_RUN": str(run.id), "TRAINSHED_RUN_DIR": str(directory)}
         outcome = supervisor.supervise(
-            request.command,
+            [*SHELL, str(out / "result.json"), *request.command],
             run_dir=directory,
             out_dir=out,
             env={**request.env, **hold.env, **names},
@@ -44,7 +57,13 @@ def carry_out(shed: Shed, run: Run, request: Request, hold: Hold, tell: Tell) ->
             needs_result=False,
         )
     write_runs.peaks(shed, run.id, rss_bytes=outcome.peak_rss_bytes, gpu_bytes=peaks(directory).gpu_bytes)
-    code = INTERRUPTED if outcome.status == "stopped" else (outcome.exit_code or int(outcome.status != "done"))
+    code = INTERRUPTED if outcome.status == "stopped" else (_exit_code(outcome) or int(outcome.status != "done"))
     status = "failed" if outcome.status == "timed out" else outcome.status
     write_runs.finish(shed, run.id, status, code, outcome.reason, ending=outcome.ending)
     return Finished(status, code, run.id, reason=outcome.reason, ending=outcome.ending)
+
+
+def _exit_code(outcome: Outcome) -> int | None:
+    """Of a command that ended while no supervisor watched, what it left says it."""
+    left = outcome.result.get("exit_code") if outcome.result else None
+    return outcome.exit_code if outcome.exit_code is not None or not isinstance(left, int) else left

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import subprocess
 import sys
 import time
 
 from runners.agency.home import Home, has_agent
+from runners.supervision.processes import Identity, alive, identify
 from storage.errors import RunFailed
 from storage.shed import Shed
 
@@ -19,31 +22,53 @@ def ensure(shed: Shed) -> bool:
     """Start the user's agent unless one lives; returns whether one was started. It looks at the queue at once."""
     home = Home(shed)
     home.off.unlink(missing_ok=True)
-    if has_agent(shed):
+    started = _started_unless_there(shed, home)
+    if not started:
         home.knock()
-        return False
-    start(shed, home)
-    return True
+    return started
 
 
 def revive(shed: Shed) -> bool:
     """Start the user's agent again where it was killed; not where its user stopped it."""
     home = Home(shed)
-    if home.off.exists() or has_agent(shed):
+    return not home.off.exists() and _started_unless_there(shed, home)
+
+
+def _started_unless_there(shed: Shed, home: Home) -> bool:
+    """Many may notice at once that there is no agent: one of them starts it, and it is given time to come up."""
+    if has_agent(shed):
         return False
-    start(shed, home)
+    fd = os.open(home.root / "coming", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if has_agent(shed) or _is_coming_up(os.pread(fd, 4096, 0)):
+            return False
+        identity = identify(_start(shed, home).pid)
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, json.dumps({**identity.to_json(), "at": time.time()}).encode(), 0)
+    finally:
+        os.close(fd)
     return True
 
 
-def start(shed: Shed, home: Home) -> None:
-    """Start an agent in a session of its own, which outlives whoever asks. Of two at once the second one ends."""
+def _is_coming_up(data: bytes) -> bool:
+    """Whether the agent that was started last is still on its way."""
+    try:
+        told = json.loads(data)
+        return time.time() - told["at"] < PATIENCE_S and alive(Identity.from_json(told))
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _start(shed: Shed, home: Home) -> subprocess.Popen[bytes]:
+    """An agent in a session of its own, which outlives whoever asks for it."""
     if home.log.exists() and home.log.stat().st_size > LOG_KEPT_BYTES:
         home.log.replace(home.log.with_suffix(".old"))
     # One thread: the agent forks. Its supervisors leave arithmetic to the child.
     env = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     with home.log.open("ab") as log:
         home.log.chmod(0o600)
-        subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "runners.agent", "--shed", str(shed.root)],
             stdin=subprocess.DEVNULL,
             stdout=log,

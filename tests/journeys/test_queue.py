@@ -227,8 +227,32 @@ def test_kill_9_of_a_supervisor_costs_nothing(workstation: Workstation) -> None:
     shed = workstation.shed
     until(lambda: Identity.from_json(read_runs.run(shed, run_id).supervisor) != supervisor)
     go.touch()
-    workstation.wait(run_id)
+    assert workstation.wait(run_id).status == "done"
     assert count.read_text().split() == ["started", "finished"]
+
+
+@pytest.mark.parametrize(("end", "ending", "code"), [("exit 0", "done", 0), ("exit 3", "exit", 3)])
+def test_what_a_command_came_to_while_nobody_watched_counts(
+    workstation: Workstation, end: str, ending: str, code: int
+) -> None:
+    script, go = gate(workstation)
+    gone = workstation.folder / "gone"
+    run_id = workstation.execute(f"{script}; echo $$ > {gone}; {end}")
+    workstation.wait(run_id, "running")
+    assert workstation.type("agent", "stop").code == 0
+    processes.signal(Identity.from_json(workstation.run(run_id).supervisor), signal.SIGKILL)
+    go.touch()
+    until(lambda: gone.exists() and gone.read_text().strip())
+    until(lambda: not Path(f"/proc/{gone.read_text().strip()}").exists())
+    assert workstation.type("agent", "start").code == 0
+    run = workstation.wait(run_id)
+    assert (run.ending, run.exit_code) == (ending, code)
+
+
+def test_a_program_that_is_not_there_is_told_before_it_is_queued(workstation: Workstation) -> None:
+    ended = workstation.type("exec", "--json", "--", "no-such-program")
+    assert ended.code == 2
+    assert "no-such-program: no such program" in ended.told
 
 
 def test_kill_9_of_the_agent_costs_nothing_and_the_next_one_comes_by_itself(workstation: Workstation) -> None:
