@@ -12,7 +12,7 @@ from rich.table import Table
 
 from benchmarks import Row
 
-NAMES = ("log_call", "bare_loop", "overlay", "run_table", "dataset_version", "profile_table")
+NAMES = ("log_call", "bare_loop", "overlay", "run_table", "dataset_version", "profile_table", "submit")
 
 
 def main(names: list[str]) -> None:
