@@ -23,6 +23,7 @@ NOUNS = {
     "test": "Test a project as software, on a small sample.",
     "data": "Datasets and their versions.",
     "runs": "Runs: their params, metrics, logs and notes.",
+    "sweep": "Try params, and stop early what does worse than others.",
     "digest": "What happened since you were last here.",
     "models": "The registry: versions, gate, promotion, rollback.",
     "exec": "Queue any command under a lease.",

@@ -26,9 +26,11 @@ from runners.agency.home import Home, lock_name
 from runners.agency.state import situation
 from runners.queue import Holding
 from runners.supervision.processes import identify, identify_self, watch
+from runners.sweeps import process as sweep_process
 from storage.durable import write_whole
 from storage.errors import TrainshedError
 from storage.read import queue as read_queue
+from storage.read import sweeps as read_sweeps
 from storage.settings import settings
 from storage.shed import Shed, current_user, open_shed
 from storage.write import queue as write_queue
@@ -40,13 +42,15 @@ TAKING_OVER_S = 3.0  # an agent that has just been told to stop may still hold t
 
 
 class Agent:
-    """The loop. `supervisors` are its forks by pid; `starting` the devices it gave to those that no row shows yet."""
+    """The loop. `supervisors` and `sweeps` are its forks by pid; `starting` are the devices it gave to those of the
+    supervisors that no row shows yet."""
 
     def __init__(self, shed: Shed, home: Home) -> None:
         self.shed = shed
         self.home = home
         self.user = current_user()
         self.supervisors: dict[int, int] = {}
+        self.sweeps: dict[int, int] = {}
         self.starting: dict[int, Holding] = {}
         self.watched: dict[int, int] = {}  # pidfd → run, of supervisors that an earlier agent forked
         self.stopping = False
@@ -80,6 +84,7 @@ class Agent:
         if changed or now >= self.recover_at:
             self.recover_at = now + RECOVER_S
             self._recover()
+            self._look_after_sweeps()
         if changed or now >= self.look_at:
             self.look_at = now + FULL_LOOK_S
             self._start_what_may()
@@ -100,7 +105,7 @@ class Agent:
             busy = busy or verdict != "supervised" or read_queue.entry(self.shed, run_id) is not None
             if verdict == "adopt":
                 told(f"run {run_id}: its supervisor is gone, taking over")
-                self._fork(run_id, partial(supervised.go_on, run_id=run_id))
+                self._supervise(run_id, partial(supervised.go_on, run_id=run_id))
             elif verdict == "supervised":
                 self._watch(run_id, run.supervisor)
         if busy:
@@ -132,15 +137,29 @@ class Agent:
                 continue
             self.starting[run.run_id] = Holding(run.run_id, self.user, start.devices, run.memory, now, run.duration_s)
             told(f"run {run.run_id} starts on {', '.join(start.devices)}")
-            self._fork(run.run_id, partial(supervised.start, run_id=run.run_id, devices=start.devices))
+            self._supervise(run.run_id, partial(supervised.start, run_id=run.run_id, devices=start.devices))
 
-    def _fork(self, run_id: int, work: Callable[[Path], None]) -> None:
-        """A supervisor: a fork has everything imported already. Nothing of ours may stay open in it."""
+    def _look_after_sweeps(self) -> None:
+        """Each sweep of the user's that runs has a process of its own; one that was killed gets another."""
+        for sweep_id in read_sweeps.running(self.shed, self.user, os.uname().nodename):
+            self.busy_at = time.monotonic()
+            if sweep_id not in self.sweeps.values() and not sweep_process.lives(self.shed, sweep_id):
+                told(f"sweep {sweep_id} goes on")
+                work = partial(sweep_process.carry_out, sweep_id=sweep_id)
+                self.sweeps[self._fork(f"sweep {sweep_id}", work)] = sweep_id
+
+    def _supervise(self, run_id: int, work: Callable[[Path], None]) -> None:
+        self.supervisors[self._fork(f"run {run_id}", work)] = run_id
+
+    def _fork(self, what: str, work: Callable[[Path], None]) -> int:
+        """A process for one run or sweep: a fork has everything imported already. Nothing of ours may stay open in it.
+
+        Returns its pid.
+        """
         self.shed.close()
         pid = os.fork()
         if pid:
-            self.supervisors[pid] = run_id
-            return
+            return pid
         code = 1
         try:
             os.setsid()
@@ -151,17 +170,18 @@ class Agent:
             work(self.shed.root)
             code = 0
         except TrainshedError as err:
-            told(f"run {run_id}: {err}")
+            told(f"{what}: {err}")
         except BaseException:
-            told(f"run {run_id}: {traceback.format_exc()}")
+            told(f"{what}: {traceback.format_exc()}")
         finally:
             os._exit(code)
 
     def _reap(self) -> None:
-        while self.supervisors:
+        while self.supervisors or self.sweeps:
             pid, _ = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
+            self.sweeps.pop(pid, None)
             run_id = self.supervisors.pop(pid, None)
             if run_id is not None:
                 self.starting.pop(run_id, None)
@@ -207,6 +227,8 @@ def main() -> int:
     deadline = time.monotonic() + TAKING_OVER_S
     while True:
         with shed.lock(lock_name(), wait=False) as mine:
+            if mine and home.off.exists():
+                return 0  # it was stopped while this one waited for its place
             if mine:
                 Agent(shed, home).run()
                 return 0

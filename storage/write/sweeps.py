@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from sqlmodel import col, select
@@ -16,11 +18,21 @@ from storage.tables import Run, Sweep, Trial
 from storage.write.queue import Ask, insert_queued
 from storage.write.runs import NewRun
 
-OPEN = ("queued", "running")
+OPEN = ("queued", "running", "again")  # again: it was stopped with the sweep, and goes on with it
 
 
-def create(shed: Shed, *, name: str | None, project: str, project_dir: str, plan: dict[str, Any]) -> Sweep:
+def create(
+    shed: Shed,
+    *,
+    name: str | None,
+    project: str,
+    project_dir: str,
+    plan: dict[str, Any],
+    fill: Callable[[Path], None] = lambda directory: None,
+) -> Sweep:
     """Record a sweep that begins now; without a name it is called after its number.
+
+    `fill` writes what belongs into its directory, before anybody can see the sweep.
 
     Raises:
         UsageError: for a name that is none.
@@ -41,13 +53,11 @@ def create(shed: Shed, *, name: str | None, project: str, project_dir: str, plan
         sweep.name = sweep.name or f"sweep-{sweep.id}"
         write.subject = f"sweep {sweep.id}"
         write.detail.update(name=sweep.name, project=project)
-    shed.make_dir(shed.sweep_dir(sweep.id or 0))
+        fill(shed.make_dir(shed.sweep_dir(sweep.id or 0)))
     return sweep
 
 
-def add_trial(
-    shed: Shed, sweep_id: int, number: int, params: dict[str, Any], new: NewRun, ask: Ask
-) -> tuple[Trial, Run] | None:
+def add_trial(shed: Shed, sweep_id: int, number: int, params: dict[str, Any], new: NewRun, ask: Ask) -> Run | None:
     """Queue the run of a trial, both in one; None when the sweep runs no more."""
     with shed.writing("trial queued", f"sweep {sweep_id}") as write:
         if write.session.get_one(Sweep, sweep_id).status != "running":
@@ -55,11 +65,10 @@ def add_trial(
             return None
         run = insert_queued(write, new, ask)
         write.subject = f"sweep {sweep_id}"
-        trial = Trial(sweep_id=sweep_id, number=number, run_id=run.id, status="queued", params=params)
-        write.session.add(trial)
+        write.session.add(Trial(sweep_id=sweep_id, number=number, run_id=run.id, status="queued", params=params))
         write.detail.update(trial=number, run=run.id)
     shed.make_dir(shed.run_dir(run.id or 0))
-    return trial, run
+    return run
 
 
 def set_trial(
@@ -72,9 +81,12 @@ def set_trial(
     value: float | None = None,
     last_step: int | None = None,
 ) -> None:
-    """What became of a trial. `direction` says which of the trials that are done is the sweep's best."""
+    """What became of a trial; one that was stopped meanwhile is not under way again. `direction`: of the sweep."""
     with shed.writing(f"trial {status}", f"sweep {sweep_id}") as write:
         trial = write.session.get_one(Trial, (sweep_id, number))
+        if status in OPEN and trial.status not in OPEN:
+            write.action = "trial had ended"
+            return
         trial.status = status
         if status not in OPEN:
             trial.value, trial.last_step = value, last_step
@@ -132,7 +144,7 @@ def stop(shed: Shed, sweep_id: int, reason: str) -> list[int]:
 
 
 def resume(shed: Shed, sweep_id: int, plan: dict[str, Any]) -> None:
-    """A sweep that has ended goes on under this plan.
+    """A sweep that has ended goes on under this plan, and with it the trials that were stopped.
 
     Raises:
         UsageError: when it runs.
@@ -145,6 +157,11 @@ def resume(shed: Shed, sweep_id: int, plan: dict[str, Any]) -> None:
         sweep.host = socket.gethostname()
         sweep.plan = plan
         write.session.add(sweep)
+        for trial in write.session.exec(
+            select(Trial).where(Trial.sweep_id == sweep_id, Trial.status == "stopped")
+        ).all():
+            trial.status = "again"
+            write.session.add(trial)
 
 
 def _best(write: Write, sweep_id: int, direction: Direction) -> int | None:
