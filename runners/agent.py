@@ -68,13 +68,16 @@ class Agent:
         signal.set_wakeup_fd(self.fifo, warn_on_full_buffer=False)
         write_whole(self.home.identity, json.dumps(identify_self().to_json()).encode(), mode=0o600)
         told(f"agent of {self.user} for {self.shed.root} began, pid {os.getpid()}")
-        while not self.stopping and not self._idle_long_enough():
+        while not self.stopping:
             try:
                 self._turn()
+                if self._idle_long_enough():
+                    break
+                self._wait()
             except TrainshedError as err:
                 told(str(err))
                 self.look_at = time.monotonic() + FULL_LOOK_S
-            self._wait()
+                self._rest()
         told("agent ended" + (", asked to" if self.stopping else ", nothing to do"))
 
     def _turn(self) -> None:
@@ -186,6 +189,13 @@ class Agent:
             if run_id is not None:
                 self.starting.pop(run_id, None)
                 self.recover_at = self.look_at = 0.0
+
+    def _rest(self) -> None:
+        """Something in the shed is out of order: look again in a while, not at once."""
+        poll = select.poll()
+        poll.register(self.fifo, select.POLLIN)
+        if poll.poll(FULL_LOOK_S * 1000):
+            os.read(self.fifo, 4096)
 
     def _wait(self) -> None:
         poll = select.poll()
