@@ -314,3 +314,20 @@ class Decision(SQLModel, table=True):
     passed: bool | None = None
     reason: str = ""
     evidence: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+
+
+class Endpoint(SQLModel, table=True):
+    """A model's serving process on one host. `wanted` is what its user asked for; `settings` is its `[serve]`, whole."""
+
+    name: str = Field(primary_key=True)
+    model: str = Field(index=True)
+    alias: str
+    user: str
+    host: str
+    port: int
+    wanted: str  # running, stopped
+    settings: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    supervisor: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    created_at: float
+    started_at: float | None = None
+    stopped_at: float | None = None
