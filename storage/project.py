@@ -10,9 +10,10 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator, 
 from storage.errors import UsageError, nearest
 from storage.sections import Fault, Section, checked, parsed
 from storage.sweep_section import Dimension, SweepSection
+from storage.trigger_section import AlertsSection, TriggerSection
 
 FILE_NAME = "trainshed.toml"
-RESERVED = ("serve", "trigger", "alerts")  # sections that the pipeline itself does not read
+RESERVED = ("serve",)  # sections that the pipeline itself does not read
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}$")]
 Entry = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -206,7 +207,10 @@ class ProjectSpec(Section):
     split: SplitSection = SplitSection()
     gate: GateSection = GateSection()
     test: TrySection = TrySection()
-    sweep: SweepSection | None = Field(default=None, exclude=True)  # of no matter to a run: it froze its params
+    # Of no matter to a run, which froze its params and its data.
+    sweep: SweepSection | None = Field(default=None, exclude=True)
+    trigger: list[TriggerSection] = Field(default_factory=list, exclude=True)
+    alerts: AlertsSection = Field(default=AlertsSection(), exclude=True)
 
     @field_validator("sweep")
     @classmethod
@@ -216,6 +220,18 @@ class ProjectSpec(Section):
             return value
         space = {name: _of_param(name, each, train.params) for name, each in value.space.items()}
         return value.model_copy(update={"space": space})
+
+    @field_validator("trigger")
+    @classmethod
+    def _triggers_fit(cls, value: list[TriggerSection], others: ValidationInfo) -> list[TriggerSection]:
+        split = others.data.get("split")
+        names = [trigger.called for trigger in value]
+        for place, trigger in enumerate(value):
+            if names.index(trigger.called) < place:
+                raise Fault(f'a second trigger called "{trigger.called}": give it a name = "…"', str(place), "name")
+            if trigger.window is not None and split is not None and not split.column:
+                raise Fault("needs [split] column, which says how old a row is", str(place), "backfill")
+        return value
 
     @model_validator(mode="after")
     def _features_fit_the_dataset(self) -> ProjectSpec:

@@ -112,11 +112,15 @@ def _line_of(location: list[str], text: str) -> int:
     """The 1-based line where the key (or the table nearest to it) stands in the source."""
     lines = text.splitlines()
     table: list[str] = []
+    counts: dict[str, int] = {}
     best, depth = 1, 0
     for number, line in enumerate(lines, start=1):
-        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        header = re.match(r"\s*(\[+)\s*([^\]]+?)\s*\]+", line)
         if header:
-            table = [part.strip().strip("\"'") for part in header.group(1).split(".")]
+            table = [part.strip().strip("\"'") for part in header.group(2).split(".")]
+            if header.group(1) == "[[":  # one of several: its place among them is part of the location
+                counts[header.group(2)] = counts.get(header.group(2), -1) + 1
+                table.append(str(counts[header.group(2)]))
             shared = len(table) if location[: len(table)] == table else 0
         else:
             shared = len(table) if location[: len(table)] == table else 0
