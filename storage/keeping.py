@@ -55,7 +55,25 @@ class Workplace:
     group: int  # of the store's folder; objects must be readable by it
     link: bool
     uncloneable: set[str] = field(default_factory=set)  # folders whose files cannot share blocks with the store
+    tried: set[str] = field(default_factory=set)  # folders of which we have looked at a file, to learn that
     linked: set[str] = field(default_factory=set)  # objects made just now, which need no second look
+
+
+def link_at_once(place: Workplace, file: ScannedFile) -> Stored | Pending | None:
+    """Put a file's contents in place where a hard link does it; None leaves it to `stage`.
+
+    For a plain loop: links are so short that threads, which hand Python's lock to and fro, would take twice as long.
+    Raises as `stage`.
+    """
+    folder = file.source.rpartition("/")[0]
+    if not place.link or file.source.lower().endswith(APPENDED):
+        return None
+    if folder in place.uncloneable:
+        return _link(place, file, f"{place.root}/{file.blake3[:2]}/{file.blake3[2:]}")
+    if folder in place.tried:
+        return None
+    place.tried.add(folder)
+    return stage(place, file)
 
 
 def stage(place: Workplace, file: ScannedFile) -> Stored | Pending:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from blake3 import blake3
 
@@ -27,8 +27,7 @@ class Column:
     duckdb: str
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One file. `path` is relative to the project; `schema` names one of the manifest's schemas.
 
     `mtime_ns` and `inode` are those of the kept content (of the original where `source` is set: by reference), so that
@@ -87,12 +86,8 @@ class Manifest:
 
     @no_collections()
     def to_json(self) -> str:
-        tables = {
-            table: [[e.path, e.size, e.blake3, e.mtime_ns, e.inode, e.rows, e.schema, e.source] for e in entries]
-            for table, entries in self.tables.items()
-        }
         schemas = {name: [asdict(column) for column in columns] for name, columns in self.schemas.items()}
-        return json.dumps({"kind": self.kind, "schemas": schemas, "tables": tables})
+        return json.dumps({"kind": self.kind, "schemas": schemas, "tables": self.tables})
 
     @classmethod
     @no_collections()
@@ -100,7 +95,7 @@ class Manifest:
         raw: dict[str, Any] = json.loads(text)
         return cls(
             raw["kind"],
-            {table: [Entry(*fields) for fields in entries] for table, entries in raw["tables"].items()},
+            {table: list(map(Entry._make, entries)) for table, entries in raw["tables"].items()},
             {name: [Column(**column) for column in columns] for name, columns in raw["schemas"].items()},
         )
 

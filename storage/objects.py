@@ -18,11 +18,11 @@ from storage.collecting import no_collections
 from storage.durable import MANY, sync_all
 from storage.errors import ShedError
 from storage.hashing import Progress, hash_bytes, hash_file, unreadable
-from storage.keeping import READ_ONLY, Pending, Stored, Workplace, stage
+from storage.keeping import READ_ONLY, Pending, Stored, Workplace, link_at_once, stage
 from storage.scanning import ScannedFile
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
-GROUP = 256  # files that one thread takes at a time
+GROUP = 32  # files that one thread takes at a time
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,6 @@ class Objects:
             DataInvalid: naming a file that has changed since it was scanned, or cannot be read.
             ShedError: when the disk is full or reports an error.
         """
-        groups = [files[i : i + GROUP] for i in range(0, len(files), GROUP)]
-        total, done = sum(file.size for file in files), 0
-        staged: list[Stored | Pending] = []
         with _plain_errors(self.root):
             shards = [f"{self.root}/{name}" for name in {file.blake3[:2] for file in files}]
             for shard in shards:
@@ -164,14 +161,7 @@ class Objects:
             scratch = tempfile.mkdtemp(dir=self.tmp)
             try:
                 place = Workplace(str(self.root), scratch, self.root.stat().st_gid, link)
-                with ThreadPoolExecutor(min(8, len(os.sched_getaffinity(0))), "keep") as pool:
-                    for group, some in zip(
-                        groups, pool.map(lambda g: [stage(place, f) for f in g], groups), strict=True
-                    ):
-                        staged += some
-                        done += sum(file.size for file in group)
-                        if progress:
-                            progress(done, total)
+                staged = _stage_all(place, files, progress)
                 # Contents first, then the names that promise them.
                 pending = [item for item in staged if isinstance(item, Pending)]
                 sync_all([item.temporary for item in pending])
@@ -182,6 +172,34 @@ class Objects:
             # Also what was there: the process that placed it may not have come to this line.
             sync_all([*(str(self.path(file.blake3)) for file in files[:MANY]), *shards])
         return [item.stored if isinstance(item, Pending) else item for item in staged]
+
+
+def _stage_all(place: Workplace, files: Sequence[ScannedFile], progress: Progress | None) -> list[Stored | Pending]:
+    """Stage every file; results are in their order. What a link does not do is done side by side."""
+    total, done = sum(file.size for file in files), 0
+    staged: dict[int, Stored | Pending] = {}
+
+    def tell(ready: Sequence[int]) -> None:
+        nonlocal done
+        done += sum(files[i].size for i in ready)
+        if progress:
+            progress(done, total)
+
+    for group in _groups(range(len(files))):
+        linked = [(i, item) for i in group if (item := link_at_once(place, files[i]))]
+        staged.update(linked)
+        tell([i for i, _ in linked])
+    rest = list(_groups([i for i in range(len(files)) if i not in staged]))
+    with ThreadPoolExecutor(min(8, len(os.sched_getaffinity(0))), "keep") as pool:
+        found = pool.map(lambda group: [stage(place, files[i]) for i in group], rest)
+        for group, items in zip(rest, found, strict=True):
+            staged.update(zip(group, items, strict=True))
+            tell(group)
+    return [staged[i] for i in range(len(files))]
+
+
+def _groups(places: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (places[i : i + GROUP] for i in range(0, len(places), GROUP))
 
 
 def _make_shard(folder: Path) -> None:

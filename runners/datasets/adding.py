@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
@@ -222,7 +222,7 @@ def _described(
             for number, (entry, (columns, rows)) in enumerate(zip(entries, found, strict=True), start=1):
                 key = blake3(repr(columns).encode()).hexdigest()[:12]
                 schemas[key] = columns
-                complete.append(replace(entry, rows=rows, schema=key))
+                complete.append(entry._replace(rows=rows, schema=key))
                 if telling:
                     telling(number, len(entries))
         except BaseException:

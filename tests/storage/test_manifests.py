@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,7 +52,7 @@ def entry(manifest: Manifest, path: str) -> Entry:
 def test_equal_contents_are_the_same_version_whatever_the_times_order_and_place(objects: Objects, data: Path) -> None:
     one, other = kept(objects, data), referred(data)
     turned = Manifest("files", {"files": list(reversed(other.tables["files"]))})
-    later = Manifest("files", {"files": [replace(each, mtime_ns=1, inode=2) for each in other.entries()]})
+    later = Manifest("files", {"files": [each._replace(mtime_ns=1, inode=2) for each in other.entries()]})
     assert one.content == other.content == turned.content == later.content
     assert one.content == content_digest({"files": [(each.path, each.blake3) for each in one.entries()]})
 
@@ -62,8 +61,8 @@ def test_another_path_table_or_byte_is_another_version(data: Path) -> None:
     one = referred(data)
     first, *rest = one.tables["files"]
     others = [
-        Manifest("files", {"files": [replace(first, path="x"), *rest]}),
-        Manifest("files", {"files": [replace(first, blake3="0" * 64), *rest]}),
+        Manifest("files", {"files": [first._replace(path="x"), *rest]}),
+        Manifest("files", {"files": [first._replace(blake3="0" * 64), *rest]}),
         Manifest("files", {"files": rest}),
         Manifest("files", {"other": one.tables["files"]}),
         Manifest("files", {"files": one.tables["files"], "more": []}),
