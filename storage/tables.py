@@ -317,7 +317,7 @@ class Decision(SQLModel, table=True):
 
 
 class Endpoint(SQLModel, table=True):
-    """A model's serving process on one host. `wanted` is what its user asked for; `settings` is its `[serve]`, whole."""
+    """A model's serving process on one host. `wanted` is what its user asked for, `settings` its `[serve]`."""
 
     name: str = Field(primary_key=True)
     model: str = Field(index=True)
@@ -331,3 +331,71 @@ class Endpoint(SQLModel, table=True):
     created_at: float
     started_at: float | None = None
     stopped_at: float | None = None
+
+
+class Trigger(SQLModel, table=True):
+    """What may set off a run of a project. Its user's agent acts on the request alone; `spec` is for those who read."""
+
+    __table_args__ = (UniqueConstraint("user", "host", "project_dir", "name"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+    project: str = Field(index=True)
+    project_dir: str
+    user: str
+    host: str
+    kind: str  # new-data, schedule, drift, performance, code
+    status: str  # active, paused
+    reason: str = ""  # why it is paused, and by whom
+    spec: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    request: str  # digest of the request in the user's own directory
+    created_at: float
+    next_at: float | None = None  # when a schedule is due
+    note: str = ""  # what it waits for, or warns of, in words
+    left_out: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))  # path → why, and its stat
+
+
+class Firing(SQLModel, table=True):
+    """What a trigger noticed once, what was decided, why, and what came of it. `key` tells what it noticed apart."""
+
+    __table_args__ = (UniqueConstraint("trigger_id", "key"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, primary_key=True)
+    trigger_id: int = Field(foreign_key="trigger.id", index=True)
+    key: str
+    at: float = Field(index=True)
+    by: str  # whom it acts for
+    status: str = Field(index=True)  # seen, queued, waiting (for a person), done
+    decision: str  # begin, retrain, notify, wait, stop, nothing
+    why: str
+    evidence: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    dataset_version_id: int | None = Field(default=None, foreign_key="dataset_version.id")
+    run_id: int | None = None  # no foreign key: a run may be removed, its firing stays
+    outcome: str = ""
+    ended_at: float | None = None
+
+
+class Alert(SQLModel, table=True):
+    """Something that people should know. The same `key` again, while nobody has acknowledged it, only counts up."""
+
+    __table_args__ = (Index("ix_alert_user_project_key", "user", "project", "key"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: float = Field(index=True)
+    last_at: float
+    count: int = 1
+    user: str  # whose agent sends it
+    host: str
+    project: str
+    key: str
+    severity: str  # info, warning, critical
+    title: str
+    body: str = ""
+    subject: str = ""  # such as `trigger 3` or `run 12`
+    delivery: str = Field(index=True)  # pending, sent, failed, listed (nobody to send it to)
+    tries: int = 0
+    next_try_at: float | None = None
+    sent_at: float | None = None
+    error: str = ""
+    acknowledged_at: float | None = None
+    acknowledged_by: str = ""
