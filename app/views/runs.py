@@ -9,6 +9,7 @@ from app.views.facts import last, run_facts, run_status, seconds, stage_facts, s
 from runners.actions.runs import RunDetails, shown_metrics
 from screens import figures
 from storage.read.runs import RunRow
+from storage.tables import Run
 
 
 def show_details(out: Output, found: RunDetails) -> None:
@@ -60,6 +61,8 @@ def _head(found: RunDetails) -> list[tuple[str, Any]]:
         ("started", At(run.started_at)),
         ("took", figures.duration(took) if took is not None else None),
         ("attempt", str(run.attempt) if run.attempt > 1 else None),
+        ("memory", _memory(run)),
+        ("devices", ", ".join(run.devices)),
         ("by", f"{run.user} on {run.host}"),
         ("code", code),
         ("branch", run.branch),
@@ -67,6 +70,12 @@ def _head(found: RunDetails) -> list[tuple[str, Any]]:
         ("tags", ", ".join(found.row.tags)),
         ("files", str(found.directory)),
     ]
+
+
+def _memory(run: Run) -> str:
+    """The most that its child held at once."""
+    held = [(run.peak_rss_bytes, ""), (run.peak_gpu_bytes, " of one GPU")]
+    return ", ".join(f"{figures.size(most)}{where}" for most, where in held if most)
 
 
 def _stages(out: Output, found: RunDetails) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from runners import foresight, launching, supervisor
 from runners import gpus as gpu_readings
 from runners.actions.forecasts import forecast
-from runners.agency import requests, starting
+from runners.agency import requests, session, starting
 from runners.agency.home import Home
 from runners.estimates import Spread
 from runners.pipeline import Event
@@ -255,6 +255,9 @@ def _queued(shed: Shed, new: NewRun, request: requests.Request, gpus: int, retri
 
 def _started(shed: Shed, run: Run, remarks: list[Event]) -> Launched:
     agent_started = starting.ensure(shed)
+    kills = session.logout_kills() if agent_started else ""
+    if kills:
+        remarks = [*remarks, {"event": "warning", "text": kills}]
     return Launched(run, forecast(shed, run.id or 0).starts_in, agent_started, remarks)
 
 
