@@ -47,12 +47,13 @@ class Place:
     """Where actions belong; `title` heads them in the help.
 
     What is `always` there, the `view` in front and the focused `part` of it are within reach together; a `dialog`
-    stands alone.
+    stands alone. A part is in any view, or only in those of `within`.
     """
 
     name: str
     title: str
     kind: Literal["always", "view", "part", "dialog"] = "view"
+    within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,17 +91,22 @@ KEYS = {
     "↓": "down",
 }
 
-VIEWS = (ViewEntry(3, "runs", "Runs", "screens.runs:Runs"),)
+VIEWS = (
+    ViewEntry(3, "runs", "Runs", "screens.runs:Runs"),
+    ViewEntry(5, "models", "Models", "screens.models:Models"),
+)
 
 PLACES = (
     Place("app", "everywhere", "always"),
     Place("view", "in every view", "always"),
     Place("list", "in lists", "part"),
     Place("text", "in texts", "part"),
-    Place("log", "in the log", "part"),
+    Place("log", "in the log", "part", ("run",)),
     Place("chart", "on a chart", "part"),
     Place("runs", "in Runs"),
     Place("run", "on a run's page"),
+    Place("models", "in Models"),
+    Place("page", "on a page of text"),
     Place("asking", "in a question", "dialog"),
     Place("agreeing", "in a question", "dialog"),
     Place("palette", "in the palette", "dialog"),
@@ -181,6 +187,20 @@ ACTIONS = (
     Action("run.note", "N", "note", "Add a remark to the run."),
     Action("run.tag", "t", "tag", "File the run under a word."),
     Action("run.copy", "y", "copy", "Copy the run's number and directory."),
+    Action(
+        "models.promote",
+        "p",
+        "promote",
+        "Let production name this version; past a gate that refused only with a reason.",
+    ),
+    Action("models.approve", "a", "approve", "Say yes to a version that passed the gate and waits for a person."),
+    Action("models.reject", "x", "reject", "Say no to it, with a reason: it cannot go to production then."),
+    Action("models.roll_back", "b", "roll back", "Put the version before back into production."),
+    Action("models.card", "c", "card", "Its model card: data, params, metrics, slices, gate, lineage."),
+    Action("models.run", "r", "run", "The run that made it."),
+    Action("models.verify", "v", "verify", "Read its bytes again, compare their hash, and load it.", shown=False),
+    Action("models.copy", "y", "copy", "Copy its name and version.", shown=False),
+    Action("page.copy", "y", "copy", "Copy the text."),
     Action("asking.close", "escape", "close", "Leave it as it is.", in_palette=False),
     Action("agreeing.agree", "ctrl+y,y", "agree", "Do it.", in_palette=False),
     Action("agreeing.close", "escape,n", "close", "Leave it as it is.", in_palette=False),
@@ -213,17 +233,23 @@ def keys_of(text: str) -> list[str]:
 def clashes(keymap: Mapping[str, str] | None = None) -> list[tuple[Action, Action, str]]:
     """Pairs of actions that one key would set off in the same place, and the key. `keymap` is action id → keys."""
     keymap = keymap or {}
-    kinds = {place.name: place.kind for place in PLACES}
+    places = {place.name: place for place in PLACES}
     keys = {action.id: set(keys_of(keymap.get(action.id, action.keys))) for action in ACTIONS}
     return [
         (one, other, key)
         for one, other in combinations(ACTIONS, 2)
-        if one.place == other.place or _together(kinds[one.place], kinds[other.place])
+        if one.place == other.place or _together(places[one.place], places[other.place])
         for key in keys[one.id] & keys[other.id]
     ]
 
 
-def _together(one: str, other: str) -> bool:
-    if "dialog" in (one, other):
+def _together(one: Place, other: Place) -> bool:
+    if "dialog" in (one.kind, other.kind):
         return False
-    return "always" in (one, other) or one != other
+    if "always" in (one.kind, other.kind):
+        return True
+    return one.kind != other.kind and not any(
+        part.within and view.name not in part.within
+        for part, view in ((one, other), (other, one))
+        if part.kind == "part"
+    )

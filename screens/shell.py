@@ -90,7 +90,7 @@ class Shell(Acting, App[int]):
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, self._take_theme)
         self.switch_mode(VIEWS[0].name)
-        self.run_worker(self._begin(), name="open the shed")
+        self.call_after_refresh(lambda: self.run_worker(self._begin()))  # the first picture comes first
 
     async def _begin(self) -> None:
         from storage.errors import TrainshedError

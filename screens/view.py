@@ -31,7 +31,7 @@ class View(Acting, Screen[None], Generic[Question, Answer]):
     """
 
     PLACE = "view"
-    VIEW: ClassVar[str] = ""  # the numbered view that it is or belongs to
+    VIEW: str = ""  # the numbered view that it is or belongs to
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("view")]
 
     def __init__(self) -> None:

@@ -70,10 +70,10 @@ def _digits(step: float) -> int:
     return 7
 
 
-def axis(low: float, high: float, ticks: int, *, log: bool = False) -> Axis:
+def axis(low: float, high: float, ticks: int, *, log: bool = False, least_step: float = 0.0) -> Axis:
     """The axis with round ends around `low` to `high` (finite), with about `ticks` ticks.
 
-    A logarithmic one covers whole powers of ten; `low` must be positive then.
+    A logarithmic one covers whole powers of ten; `low` must be positive then. Steps are no smaller than `least_step`.
     """
     if log:
         first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
@@ -82,18 +82,20 @@ def axis(low: float, high: float, ticks: int, *, log: bool = False) -> Axis:
     if high <= low:
         half = abs(low) / 2 or 0.5
         low, high = low - half, high + half
-    step = _round_step((high - low) / max(1, ticks))
+    step = max(least_step, _round_step((high - low) / max(1, ticks)))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return Axis(first * step, max(last, first + 1) * step, step)
 
 
-def held(before: Axis | None, low: float, high: float, ticks: int, *, log: bool = False) -> Axis:
+def held(
+    before: Axis | None, low: float, high: float, ticks: int, *, log: bool = False, least_step: float = 0.0
+) -> Axis:
     """The axis as it was, as long as the values are within it and fill enough of it; else a new one."""
     if before is not None and before.log == log and before.low <= low and high <= before.high:
-        new = axis(low, high, ticks, log=log)
+        new = axis(low, high, ticks, log=log, least_step=least_step)
         if log or (new.high - new.low) >= FULL_ENOUGH * (before.high - before.low):
             return before
-    return axis(low, high, ticks, log=log)
+    return axis(low, high, ticks, log=log, least_step=least_step)
 
 
 def _round_step(rough: float) -> float:

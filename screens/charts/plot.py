@@ -152,16 +152,17 @@ def _fit_axes(picture: Picture, width: int, height: int) -> None:
         picture.x_axis = picture.y_axis = None
         return
     ticks = max(2, width // TICK_EVERY)
+    least = 1.0 if picture.x_name == "step" else 0.0
     if picture.zoom is not None:
         low, high = picture.zoom
-        picture.x_axis = Axis(low, high, axis(low, high, ticks).step)
+        picture.x_axis = Axis(low, high, axis(low, high, ticks, least_step=least).step)
     else:
         low, high = min(xs), max(xs)
         low = 0.0 if 0 < low <= high / 4 else low
         if picture.growing or high <= low:
-            picture.x_axis = held(picture.x_axis, low, high, ticks)
+            picture.x_axis = held(picture.x_axis, low, high, ticks, least_step=least)
         else:
-            picture.x_axis = Axis(low, high, axis(low, high, ticks).step)
+            picture.x_axis = Axis(low, high, axis(low, high, ticks, least_step=least).step)
     picture.y_axis = held(picture.y_axis, min(values), max(values), max(2, (height - 2) // 3), log=picture.log)
 
 

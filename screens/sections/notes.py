@@ -34,40 +34,45 @@ class Notes(Section):
         return audit.of(shed, f"run {run_id}")
 
     def show(self, details: RunDetails, answer: list[Audit]) -> None:
-        run, width = details.row.run, max(20, self.size.width - 4)
-        lines: list[Line] = []
-        for note in details.notes:
-            lines.append(line(span(note.user, "accent"), Span(f"  {figures.ago(note.at)}", "dim")))
-            lines += [[Span("  "), *told] for told in wrapped(note.text, width - 2)]
-        if not details.notes:
-            lines.append(line(Span("No notes yet; ", "dim"), Span("N", "accent"), Span(" adds one.", "dim")))
-        lines.append([])
-        tags = ", ".join(details.row.tags)
-        facts = [
-            ("tags", tags or "none"),
-            ("project", f"{run.project}  {run.project_dir}"),
-            ("by", f"{run.user} on {run.host}"),
-            ("created", _moment(run.created_at)),
-            ("started", _moment(run.started_at)),
-            ("ended", _moment(run.ended_at)),
-            ("attempt", str(run.attempt)),
-            ("seed", str(run.seed)),
-            ("devices", ", ".join(run.devices)),
-            ("peak memory", figures.size(run.peak_rss_bytes) if run.peak_rss_bytes else ""),
-            ("peak GPU memory", figures.size(run.peak_gpu_bytes) if run.peak_gpu_bytes else ""),
-            ("dataset", details.dataset or ""),
-            ("models", ", ".join(details.models)),
-            ("lies in", str(details.directory)),
-            *_environment(details.environment),
+        self.query_one(Lines).flow(lambda width: told(details, answer, width))
+
+
+def told(details: RunDetails, happened: list[Audit], width: int) -> list[Line]:
+    """Remarks, facts, and what happened to the run."""
+    run = details.row.run
+    lines: list[Line] = []
+    for note in details.notes:
+        lines.append(line(span(note.user, "accent"), Span(f"  {figures.ago(note.at)}", "dim")))
+        lines += [[Span("  "), *part] for part in wrapped(note.text, width - 2)]
+    if not details.notes:
+        lines.append(line(Span("No notes yet; ", "dim"), Span("N", "accent"), Span(" adds one.", "dim")))
+    lines.append([])
+    tags = ", ".join(details.row.tags)
+    facts = [
+        ("tags", tags or "none"),
+        ("project", f"{run.project}  {run.project_dir}"),
+        ("by", f"{run.user} on {run.host}"),
+        ("created", _moment(run.created_at)),
+        ("started", _moment(run.started_at)),
+        ("ended", _moment(run.ended_at)),
+        ("attempt", str(run.attempt)),
+        ("seed", str(run.seed)),
+        ("devices", ", ".join(run.devices)),
+        ("peak memory", figures.size(run.peak_rss_bytes) if run.peak_rss_bytes else ""),
+        ("peak GPU memory", figures.size(run.peak_gpu_bytes) if run.peak_gpu_bytes else ""),
+        ("dataset", details.dataset or ""),
+        ("models", ", ".join(details.models)),
+        ("lies in", str(details.directory)),
+        *_environment(details.environment),
+    ]
+    lines += [line(Span(f"{name:<16}", "dim"), span(text)) for name, text in facts if text]
+    if happened:
+        lines += [[], [Span("what happened", "bold")]]
+        lines += [
+            line(Span(f"{figures.ago(each.at):>14}  ", "dim"), span(each.action), span(f"  by {each.user}", "dim"))
+            for each in happened
         ]
-        lines += [line(Span(f"{name:<16}", "dim"), span(text)) for name, text in facts if text]
-        if answer:
-            lines += [[], [Span("what happened", "bold")]]
-            lines += [
-                line(Span(f"{figures.ago(each.at):>14}  ", "dim"), span(each.action), span(f"  by {each.user}", "dim"))
-                for each in answer
-            ]
-        self.query_one(Lines).show(lines)
+    return lines
 
 
 def _moment(at: float | None) -> str:

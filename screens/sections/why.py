@@ -33,7 +33,7 @@ class Why(Section):
         return None
 
     def show(self, details: RunDetails, answer: None) -> None:
-        self.query_one(Lines).show(told(details, max(20, self.size.width - 4)))
+        self.query_one(Lines).flow(lambda width: told(details, width))
 
 
 def told(details: RunDetails, width: int) -> list[Line]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from textual import events
+from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.screen import Screen
 
@@ -36,6 +37,13 @@ def within_reach(screen: Screen[object]) -> Iterator[tuple[DOMNode, Action, str]
         yield node, action, " ".join(dict.fromkeys(key_name(key) for key in keys))
 
 
+def _possible(node: DOMNode, action: Action) -> bool:
+    try:
+        return isinstance(node, Acting) and not node.why_not(action.name)
+    except NoMatches:
+        return False  # the screen is being made, or goes away
+
+
 class Keys(Acting, Painted):
     """As many as there is room for, those of the focused widget first, `? help` always."""
 
@@ -49,7 +57,7 @@ class Keys(Acting, Painted):
         last: list[tuple[Span, Action | None]] = []
         rest: list[list[tuple[Span, Action | None]]] = []
         for node, action, keys in within_reach(self.screen):
-            if not action.shown or not isinstance(node, Acting) or node.why_not(action.name):
+            if not action.shown or not _possible(node, action):
                 continue
             told: list[tuple[Span, Action | None]] = [
                 (Span(keys.split(" ")[0], "accent"), action),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -28,12 +28,23 @@ class Lines(Acting, ScrollView, can_focus=True):
         self._lines: list[Line] = []
         self._shown: dict[int, Strip] = {}
         self._aside = 0
+        self._told: Callable[[int], Sequence[Line]] | None = None
 
     def show(self, lines: Sequence[Line]) -> None:
         """Take these lines in place of those before."""
         self._lines = list(lines)
         self._resize_to(len(self._lines))
         self._refresh_changed()
+
+    def flow(self, told: Callable[[int], Sequence[Line]]) -> None:
+        """Take the lines that `told` gives for a width, now and whenever the width changes."""
+        self._told = told
+        if self.size.width:
+            self.show(told(self._width))
+
+    @property
+    def _width(self) -> int:
+        return max(20, self.size.width - self.styles.scrollbar_size_vertical)
 
     def line_at(self, place: int) -> Line:
         return self._lines[place] if place < len(self._lines) else ()
@@ -91,6 +102,8 @@ class Lines(Acting, ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         self._shown.clear()
+        if self._told is not None:
+            self.show(self._told(self._width))
 
     # -- actions
 

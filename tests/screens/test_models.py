@@ -1,0 +1,99 @@
+"""Models: the evidence, and the keys that move production."""
+
+from __future__ import annotations
+
+from screens.dialogs import Agreeing
+from screens.page import Page
+from storage.read import models as read_models
+from storage.shed import Shed
+from tests.scenes import model_version_of, run_of
+from tests.screens.driving import Driven, driving
+
+
+def production(shed: Shed) -> int | None:
+    return read_models.row(shed, "flight-delay").aliases.get("production")
+
+
+async def in_models(driven: Driven) -> None:
+    await driven.press("5")
+
+
+async def test_versions_stand_with_their_aliases_and_the_evidence_beside_them(shed: Shed) -> None:
+    model_version_of(shed, run_of(shed), auroc=0.72)
+    async with driving(shed, size=(120, 30)) as driven:
+        await in_models(driven)
+        await driven.sees("flight-delay", "v1", "auroc 0.72, at least 0.6", "made by", "the gate passed it")
+
+
+async def test_p_and_a_second_key_move_production(shed: Shed) -> None:
+    model_version_of(shed, run_of(shed))
+    async with driving(shed) as driven:
+        await in_models(driven)
+        await driven.pilot.press("p")
+        await driven.sees("becomes the first version in production")
+        await driven.press("ctrl+y")
+        await driven.until(lambda: production(shed) == 1)
+        await driven.sees("production of flight-delay is v1 now")
+
+
+async def test_past_a_gate_that_refused_only_with_a_reason(shed: Shed) -> None:
+    model_version_of(shed, run_of(shed), passed=False)
+    async with driving(shed) as driven:
+        await in_models(driven)
+        await driven.pilot.press("p")
+        await driven.sees("The gate refused it.")
+        await driven.pilot.press("ctrl+y")
+        await driven.sees("A reason is needed")
+        assert production(shed) is None and isinstance(driven.app.screen, Agreeing)
+        await driven.type("it is urgent")
+        await driven.press("ctrl+y")
+        await driven.until(lambda: production(shed) == 1)
+    decision = read_models.history(shed, "flight-delay")[-1]
+    assert (decision.kind, decision.reason) == ("override", "it is urgent")
+
+
+async def test_b_rolls_back_and_esc_leaves_things_as_they_are(shed: Shed) -> None:
+    for bias in (1.0, 2.0):
+        model_version_of(shed, run_of(shed), bias=bias)
+    async with driving(shed) as driven:
+        await in_models(driven)
+        await driven.press("b")
+        await driven.sees("There is no version before to go back to.")
+        await driven.press("j", "p", "ctrl+y")
+        await driven.until(lambda: production(shed) == 1)
+        await driven.press("k", "p", "ctrl+y")
+        await driven.until(lambda: production(shed) == 2)
+        await driven.settled()
+        await driven.press("b", "escape")
+        assert production(shed) == 2
+        await driven.press("b", "ctrl+y")
+        await driven.until(lambda: production(shed) == 1)
+
+
+async def test_what_another_person_promotes_is_seen(shed: Shed) -> None:
+    from runners.actions import models
+
+    model_version_of(shed, run_of(shed))
+    async with driving(shed) as driven:
+        await in_models(driven)
+        models.promote(shed, "flight-delay", "v1")
+        await driven.sees("production")
+
+
+async def test_the_card_is_a_page(shed: Shed) -> None:
+    model_version_of(shed, run_of(shed))
+    async with driving(shed) as driven:
+        await in_models(driven)
+        await driven.press("c")
+        await driven.sees("card of flight-delay v1")
+        assert isinstance(driven.app.screen, Page)
+        await driven.press("escape", "r")
+        await driven.sees("charts")
+
+
+async def test_without_models_the_screen_teaches(shed: Shed) -> None:
+    async with driving(shed) as driven:
+        await in_models(driven)
+        await driven.sees("No models yet.", "trainshed --batch")
+        await driven.press("p")
+        await driven.sees("There is no model version yet.")
