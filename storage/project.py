@@ -9,11 +9,11 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator, 
 
 from storage.errors import UsageError, nearest
 from storage.sections import Fault, Section, checked, parsed
+from storage.serve_section import ServeSection
 from storage.sweep_section import Dimension, SweepSection
 from storage.trigger_section import AlertsSection, TriggerSection
 
 FILE_NAME = "trainshed.toml"
-RESERVED = ("serve",)  # sections that the pipeline itself does not read
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}$")]
 Entry = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -208,6 +208,7 @@ class ProjectSpec(Section):
     gate: GateSection = GateSection()
     test: TrySection = TrySection()
     # Of no matter to a run, which froze its params and its data.
+    serve: ServeSection = Field(default=ServeSection(), exclude=True)
     sweep: SweepSection | None = Field(default=None, exclude=True)
     trigger: list[TriggerSection] = Field(default_factory=list, exclude=True)
     alerts: AlertsSection = Field(default=AlertsSection(), exclude=True)
@@ -284,8 +285,7 @@ def check_project(raw: dict[str, Any], *, text: str = "", place: str = FILE_NAME
     Raises:
         UsageError: one error that lists every fault, each with its line and key.
     """
-    known = {key: value for key, value in raw.items() if key not in RESERVED}
-    return checked(ProjectSpec, known, text=text, place=place)
+    return checked(ProjectSpec, raw, text=text, place=place)
 
 
 def with_params(spec: ProjectSpec, overrides: dict[str, Any], *, said: str = "--set") -> ProjectSpec:

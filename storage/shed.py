@@ -26,7 +26,7 @@ from storage.names import checked_name
 from storage.objects import Objects
 from storage.tables import Audit
 
-HEAD = "0003"  # the newest migration; a test holds it against storage/migrations
+HEAD = "0004"  # the newest migration; a test holds it against storage/migrations
 APPLICATION_ID = 0x74736864  # "tshd", in the header of shed.db
 BUSY_SECONDS = 60
 FOLDERS = ("objects", "runs", "stages", "datasets", "sweeps", "endpoints", "locks", "tmp")
@@ -96,6 +96,9 @@ class Shed:
 
     def dataset_dir(self, name: str) -> Path:
         return self.root / "datasets" / checked_name(name, "dataset")
+
+    def endpoint_dir(self, name: str) -> Path:
+        return self.root / "endpoints" / checked_name(name, "endpoint")
 
     def make_dir(self, path: Path) -> Path:
         """Make a directory below the root that the whole group may use."""

@@ -1,0 +1,82 @@
+"""`[serve]` of trainshed.toml: how a model's endpoint answers, what it keeps, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from storage.sections import Section
+
+
+class BatchSection(Section):
+    """`[serve.batch]`: rows that reach the model together.
+
+    Attributes:
+        max_size: most rows of one call of the model; a larger request goes in several.
+        max_delay_ms: how long a request waits for others. At 0 only what comes in the same moment goes together, and
+            what comes while a slow model is at work.
+        max_queue: rows that may wait; beyond it a request is answered 429 at once.
+    """
+
+    max_size: Annotated[int, Field(ge=1, le=65536)] = 64
+    max_delay_ms: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    max_queue: Annotated[int, Field(ge=1)] = 20_000
+
+    @model_validator(mode="after")
+    def _a_batch_fits_the_queue(self) -> BatchSection:
+        if self.max_queue < self.max_size:
+            raise ValueError("max_queue must be at least max_size")
+        return self
+
+
+class LogSection(Section):
+    """`[serve.log]`: what the prediction log keeps.
+
+    Attributes:
+        sample: the share of requests that is logged.
+        keep_days: older segments are removed.
+        keep_gb: the oldest segments beyond it are removed.
+        drop: input columns that are never written.
+        hash: input columns of which only a keyed hash is written, so that equal values stay equal.
+    """
+
+    sample: Annotated[float, Field(ge=0, le=1)] = 1.0
+    keep_days: Annotated[float, Field(gt=0)] = 90.0
+    keep_gb: Annotated[float, Field(gt=0)] = 10.0
+    drop: list[str] = Field(default_factory=list)
+    hash: list[str] = Field(default_factory=list)
+
+
+class ServeSection(Section):
+    """`[serve]`: the endpoint of the project's model.
+
+    Attributes:
+        port: where it listens on 127.0.0.1; by default the first free one from 8123 on.
+        workers: processes that answer; each has the whole model in memory.
+        threads: of one call of the model.
+        hosts: names besides 127.0.0.1 and localhost that a request's Host header may carry (behind a proxy).
+        origins: web pages that may call it; by default none.
+        max_body_mb: a longer request is answered 413.
+        max_rows: of one request.
+        timeout_s: a request that takes longer is answered 503, a client that sends slower is disconnected.
+        max_connections: open at once, in each worker.
+    """
+
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    hosts: list[str] = Field(default_factory=list)
+    origins: list[str] = Field(default_factory=list)
+    max_body_mb: Annotated[float, Field(gt=0, le=1024)] = 16.0
+    max_rows: Annotated[int, Field(ge=1)] = 10_000
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
+    max_connections: Annotated[int, Field(ge=1)] = 4096
+    batch: BatchSection = BatchSection()
+    log: LogSection = LogSection()
+
+    @model_validator(mode="after")
+    def _a_request_fits_the_queue(self) -> ServeSection:
+        if self.batch.max_queue < self.max_rows:
+            raise ValueError("batch.max_queue must be at least max_rows, or the largest request could never be taken")
+        return self
