@@ -38,7 +38,7 @@ class TriggerSection(Section):
         most_a_day: runs it may start within 24 hours.
         quiet_seconds: files count once they have not changed for so long.
         backfill: the rows that a run of it learns from: `all`, or such as `last 6 months` by [split] column.
-        most_in_a_row: a breaker: after so many runs in a row, each begun within an hour of the one before, it is paused.
+        most_in_a_row: a breaker: so many runs in a row, each begun within an hour of the one before, pause it.
         cron: five fields, in `timezone`.
         psi: how far a column must have shifted (population stability index).
         min_rows: fewer new rows than this do not count.
