@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -277,7 +278,9 @@ class Supervision:
         if pid == 0:  # it hangs in the kernel
             return None, None, 0
         code = self.process.returncode = os.waitstatus_to_exitcode(status)
-        return (code, None, usage.ru_maxrss * 1024) if code >= 0 else (None, -code, usage.ru_maxrss * 1024)
+        # A child starts as a copy of this process, and the kernel counts that too: below it, the figure says nothing.
+        peak = usage.ru_maxrss if usage.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss else 0
+        return (code, None, peak * 1024) if code >= 0 else (None, -code, peak * 1024)
 
     def _last_sign_of_life(self) -> float:
         """When a child that nobody saw end was last heard of."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -134,8 +135,15 @@ def test_a_child_that_leaves_its_result_is_done(place: Place) -> None:
     assert (outcome.status, outcome.exit_code, outcome.signal, outcome.reason) == ("done", 0, None, "")
     assert outcome.result == {"ok": True, "rows": 3}
     assert outcome.last_log_lines == ["hello", "trouble"]
-    assert outcome.peak_rss_bytes is not None
-    assert outcome.peak_rss_bytes > 1e6
+
+
+def test_the_memory_of_a_child_is_its_own_not_what_it_was_forked_from(place: Place) -> None:
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    much = place.supervise(f"held = b'x' * {2 * ours}; result(ok=True)")
+    assert much.peak_rss_bytes is not None
+    assert much.peak_rss_bytes > 2 * ours
+    little = place.supervise("result(ok=True)")
+    assert little.peak_rss_bytes is None or little.peak_rss_bytes < ours
 
 
 def test_the_users_error_is_told_with_its_file_and_line(place: Place) -> None:
