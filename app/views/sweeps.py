@@ -166,7 +166,7 @@ def _head(found: SweepDetails) -> list[tuple[str, Any]]:
     bad = {"failed": "red", "stopped": "yellow"}.get(sweep.status, "")
     return [
         ("status", status(sweep.status)),
-        ("outcome", Styled(sweep.reason, bad)),
+        ("outcome", Styled(sweep.reason, bad) if sweep.reason else None),
         ("project", f"{sweep.project}  {sweep.project_dir}"),
         ("aim", _aim(search)),
         ("trials", ", ".join(told)),

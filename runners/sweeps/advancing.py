@@ -29,6 +29,7 @@ OPEN = write_sweeps.OPEN
 ENDED_EARLY = ("pruned", "stopped")
 ENDED_BADLY = ("failed", "stopped", "invalid")
 LOST = ("lost", "reboot")
+NEARLY_THROUGH = 0.9
 GIVE_UP_AFTER = 3  # failed trials, when none has come to a value
 
 
@@ -120,12 +121,13 @@ class Advance:
             self._settle(trial.number, run.status)
 
     def _pruned(self, number: int, run: TrialRun, reported: int) -> bool:
-        """Report what is new, and stop the run where that is the verdict; one that has ended is pruned no more."""
+        """Report what is new, and stop the run where that is the verdict. One that is nearly through is let through:
+        its value tells more than its end would save."""
         if self.search.metric.startswith(TEST):
             return False
         for point in results.points(self._series(run), self.search, reported):
             verdict = self.study.report(number, point.number, point.value)
-            if verdict and run.status in AT_WORK:
+            if verdict and run.status in AT_WORK and (run.progress or 0.0) < NEARLY_THROUGH:
                 self.study.pruned(number)
                 self._settle(number, "pruned", point.value, point.step)
                 self.trials.end(run, f"pruned by sweep {self.id} at step {point.step}")

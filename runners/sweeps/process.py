@@ -6,6 +6,7 @@ Like a run's supervisor it outlives the agent, and brings up a new one where the
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from contextlib import suppress
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING
 from runners.agency import requests, starting
 from runners.agency.home import Home
 from runners.agency.requests import Request
+from runners.supervision import processes
 from runners.sweeps.frozen import Orders
+from storage.durable import write_whole
 from storage.errors import RunFailed, ShedError, TrainshedError
 from storage.read import sweeps as read_sweeps
 from storage.shed import Shed, open_shed
@@ -26,6 +29,7 @@ from storage.write import sweeps as write_sweeps
 if TYPE_CHECKING:
     from runners.sweeps.advancing import Advance
 
+IDENTITY = "process.json"  # in the sweep's directory: which process carries it out, or did last
 LOOK_S = 0.25
 FULL_LOOK_S = 5.0
 REVIVE_S = 2.0
@@ -44,6 +48,8 @@ def carry_out(shed_root: Path, sweep_id: int) -> None:
     with shed.lock(_lock(sweep_id), wait=False) as mine:
         if not mine:
             return
+        me = json.dumps(processes.identify_self().to_json()).encode()
+        write_whole(shed.make_dir(shed.sweep_dir(sweep_id)) / IDENTITY, me)
         tries = 0
         try:
             while (sweep := read_sweeps.sweep(shed, sweep_id)).status == "running":

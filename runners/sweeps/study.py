@@ -24,7 +24,6 @@ STARTUP = (5, 10)  # TPE draws so many at random first, at least and at most; a 
 MEDIAN_STARTUP = 5
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,9 @@ class Study:
             point = self._given(trials)
             if point is not None:
                 self._study.enqueue_trial(point)
-        self._study.sampler = _sampler(self.search, len(trials))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._study.sampler = _sampler(self.search, len(trials))
         drawn = self._study.ask(self._distributions)
         return Draw(drawn.number, space.chosen(self.search.space, drawn.params))
 

@@ -130,6 +130,8 @@ def workstation(tmp_path: Path) -> Iterator[Workstation]:
     yield station
     for process in station.started:
         process.kill()
+    for path in (tmp_path / "shed" / "sweeps").glob("*/process.json"):
+        processes.signal(Identity.from_json(json.loads(path.read_bytes())), signal.SIGKILL)
     agent = station.agent()
     if agent is not None:
         processes.signal(agent, signal.SIGKILL)
