@@ -6,8 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from app.output import Output, Styled, Table
-from app.views.profiles import briefly
 from screens import figures
+from screens.profiling import briefly
 
 if TYPE_CHECKING:
     from runners.actions.dataset_views import Difference

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import re
 from itertools import pairwise
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from app.output import Output, Styled, Table, can_write
-from screens import figures
+from screens.profiling import LEVELS, PLAIN_LEVELS, bin_told, briefly, share, sketch, text
 
 if TYPE_CHECKING:
     from runners.actions.dataset_views import Profiled
     from storage.profiles import ColumnProfile, Profile
-    from storage.profiling import Histogram, Value
 
-LEVELS = "▁▂▃▄▅▆▇█"
-PLAIN_LEVELS = "_.:-=+*#"
-SKETCH = 10  # characters of a histogram in a line
 BAR = 40  # characters of the longest bar of a whole one
-BRIEF = 12  # characters of a value in a line
 WIDE = 100  # columns of a terminal that has room for all of a line
-MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 SHOWN_QUANTILES = ("0", "0.05", "0.25", "0.5", "0.75", "0.95", "1")
 TOP_IN_LINE = 2
 
@@ -79,24 +71,15 @@ def _tell_all(out: Output, profile: Profile) -> None:
     out.table(table, aligned=not out.terminal)
 
 
-def briefly(*values: Value) -> list[str]:
-    """Values of one column in a few characters each: times without what they have in common, or by the day."""
-    told = [text(value) for value in values]
-    days = {each[:10] for each in told if each}
-    if all(MOMENT.match(each) for each in told if each):
-        told = [each[11:19] if len(days) == 1 else each[:10] for each in told]
-    return [each if len(each) <= BRIEF else each[: BRIEF - 1] + "…" for each in told]
-
-
 def _values(out: Output, column: ColumnProfile, rows: int) -> str:
     if column.top and column.type != "integer":
-        return ", ".join(f"{briefly(value)[0]} {_share(count, rows)}" for value, count in column.top[:TOP_IN_LINE])
+        return ", ".join(f"{briefly(value)[0]} {share(count, rows)}" for value, count in column.top[:TOP_IN_LINE])
     return sketch(column.histogram, LEVELS if can_write(out.people, LEVELS) else PLAIN_LEVELS)
 
 
 def _nulls(column: ColumnProfile, rows: int) -> str | Styled:
-    told = _share(column.nulls, rows) if column.nulls else "0"
-    odd = f" +{_share(column.nonfinite, rows)} not finite" if column.nonfinite else ""
+    told = share(column.nulls, rows) if column.nulls else "0"
+    odd = f" +{share(column.nonfinite, rows)} not finite" if column.nonfinite else ""
     return Styled(told + odd, "yellow") if column.nulls or column.nonfinite else told
 
 
@@ -104,41 +87,12 @@ def _distinct(column: ColumnProfile) -> str:
     return ("" if column.distinct_exact else "≈") + f"{column.distinct:,}"
 
 
-def _share(count: int, rows: int) -> str:
-    percent = 100 * count / rows if rows else 0.0
-    return "<0.1 %" if 0 < percent < 0.1 else f"{percent:.1f} %" if percent < 10 else f"{percent:.0f} %"
-
-
-def text(value: Value) -> str:
-    """A value of a profile; whole numbers without commas, since they may be years or ids."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return figures.number(value).replace(",", "")
-    return value.replace("T", " ", 1) if MOMENT.match(value.replace("T", " ", 1)) else value
-
-
-def sketch(histogram: Histogram | None, levels: str) -> str:
-    """A histogram in ten characters; nothing where there is none."""
-    if histogram is None or not any(histogram.counts):
-        return ""
-    counts = histogram.counts
-    step = max(1, -(-len(counts) // SKETCH))
-    sums = [sum(counts[i : i + step]) for i in range(0, len(counts), step)]
-    highest = max(sums)
-    return "".join(levels[-(-count * (len(levels) - 1) // highest)] if count else " " for count in sums)
-
-
 def _tell_one(out: Output, column: ColumnProfile, rows: int) -> None:
     out.fields(
         [
             ("column", column.name),
             ("type", f"{column.type} ({column.duckdb})"),
-            ("nulls", f"{column.nulls:,}  ({_share(column.nulls, rows)})"),
+            ("nulls", f"{column.nulls:,}  ({share(column.nulls, rows)})"),
             ("not finite", column.nonfinite or None),
             ("distinct", _distinct(column)),
             ("min", text(column.min)),
@@ -154,23 +108,16 @@ def _tell_one(out: Output, column: ColumnProfile, rows: int) -> None:
         out.table(Table(head, [[text(value) for _, value in told]], align="r" * len(head)), aligned=True)
     if column.histogram and any(column.histogram.counts):
         bins = zip(pairwise(column.histogram.edges), column.histogram.counts, strict=True)
-        _tell_bars(out, "values", [(_bin(column, *edges), count) for edges, count in bins], rows)
+        _tell_bars(out, "values", [(bin_told(column, *edges), count) for edges, count in bins], rows)
     if column.top:
         _tell_bars(out, "most frequent", [(text(value), count) for value, count in column.top], rows)
-
-
-def _bin(column: ColumnProfile, low: Value, high: Value) -> str:
-    if column.type == "integer" and isinstance(low, float) and isinstance(high, float):
-        first, last = math.ceil(low), math.floor(high)  # the edges lie between whole numbers
-        return str(first) if first == last else f"{first} … {last}"
-    return f"{text(low)} … {text(high)}"
 
 
 def _tell_bars(out: Output, name: str, bars: list[tuple[str, int]], rows: int) -> None:
     block = "█" if can_write(out.people, "█") else "#"
     highest = max(count for _, count in bars)
     lines: list[list[Any]] = [
-        [label, count, _share(count, rows), block * max(count > 0, round(BAR * count / highest))]
+        [label, count, share(count, rows), block * max(count > 0, round(BAR * count / highest))]
         for label, count in bars
     ]
     out.say()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
 from decimal import Decimal
 from io import StringIO
 from shutil import get_terminal_size
@@ -13,6 +11,7 @@ from typing import Any
 
 from app.output import Output, Styled, Table
 from runners.actions.dataset_rows import Found
+from screens.cells import csv_value, json_value
 from screens.inert import inert
 
 WIDEST = 80  # characters of one cell; --csv and --json have all
@@ -116,37 +115,3 @@ def cell(value: Any) -> str | Styled:
 
 def text_of(value: str | Styled) -> str:
     return str(value.value) if isinstance(value, Styled) else value
-
-
-def csv_value(value: Any) -> str:
-    """A value as CSV has it; nothing for null."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return repr(value) if math.isfinite(value) else str(json_value(value))
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.hex()
-    return str(value)
-
-
-def json_value(value: Any) -> Any:
-    """A value as JSON has it: times in ISO 8601, bytes in hexadecimal, decimals as numbers."""
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, dict):
-        return {str(key): json_value(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [json_value(item) for item in value]
-    return value
