@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
-from textual.widgets import ContentSwitcher
 
 from screens.acting import bindings
-from screens.actions import Action
 from screens.dialogs import Agreeing, Asking
 from screens.ink import Span, escaped, line
+from screens.paged import Paged
 from screens.sections import Section
 from screens.sections.artifacts import Artifacts
 from screens.sections.charts import Charts, Machine
@@ -25,142 +22,76 @@ from screens.sections.origin import Origin
 from screens.sections.params import Params
 from screens.sections.values import Values
 from screens.sections.why import ENDED_BADLY, Why
-from screens.view import View
 from screens.widgets.grid import Grid
-from screens.widgets.parts import Parts
 from screens.widgets.run_head import RunHead
 
 if TYPE_CHECKING:
     from runners.actions.curves import Kind
     from runners.actions.runs import RunDetails
-    from storage.errors import TrainshedError
     from storage.shed import Shed
-
-SECTIONS: tuple[type[Section], ...] = (
-    *(Why, Charts, Values, LogSection, Params, Machine, Code, Artifacts, Origin, Notes),
-)
-NAMES = {section.NAME for section in SECTIONS}
+    from storage.tables import Run
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Which part of which run, and what that part wants to know. No part: only the run itself."""
+class Seen:
+    """A run; `left_alone` when it is said to be running and its supervisor is gone."""
 
-    run_id: int
-    part: Section | None
-    wish: Any
-
-
-@dataclass(frozen=True)
-class Found:
-    """The run, and what its part in front asked for."""
-
-    asked: Asked
-    details: RunDetails
+    run: RunDetails
     left_alone: bool
-    answer: Any
 
 
-class RunPage(View[Asked, Found]):
+class RunPage(Paged[Seen]):
     """A page over the list of runs; `esc` goes back to it."""
 
     PLACE = "run"
     VIEW = "runs"
-    CSS_PATH = "styles/run.tcss"
+    CSS_PATH = "styles/paged.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("run")]
+    SECTIONS = (Why, Charts, Values, LogSection, Params, Machine, Code, Artifacts, Origin, Notes)
 
     def __init__(self, run_id: int) -> None:
         super().__init__()
         self.run_id = run_id
-        self.part = ""
-        self._details: RunDetails | None = None
-        self._alone = False
         self._grown: dict[str, int] = {}
 
-    def body(self) -> ComposeResult:
-        with Vertical(classes="pane", id="head"):
-            yield RunHead()
-        yield Parts()
-        with ContentSwitcher(classes="pane", id="parts"):
-            for section in SECTIONS:
-                part = section()
-                part.id = section.NAME
-                yield part
+    def head(self) -> RunHead:
+        return RunHead()
 
     def on_mount(self) -> None:
         self.query_one("#head").border_title = str(self.run_id)
 
-    # -- reading
+    def subject(self) -> int:
+        return self.run_id
 
-    def question(self) -> Asked:
-        if not self.part:
-            return Asked(self.run_id, None, None)
-        return Asked(self.run_id, self._section, self._section.question())
-
-    def answer(self, shed: Shed, question: Asked) -> Found:
+    def read(self, shed: Shed) -> Seen:
         from runners.actions import runs
         from runners.actions.liveness import supervised
 
-        details = runs.details(shed, question.run_id)
+        details = runs.details(shed, self.run_id)
         run = details.row.run
-        alone = run.status == "running" and not supervised(run)
-        part = question.part
-        answer = part.answer(shed, question.run_id, question.wish) if part is not None else None
-        return Found(question, details, alone, answer)
+        return Seen(details, run.status == "running" and not supervised(run))
 
-    def show(self, answer: Found) -> None:
-        first = self._details is None
-        self._details, self._alone = answer.details, answer.left_alone
-        run = answer.details.row.run
+    def show_head(self, details: Seen) -> None:
+        run = details.run.row.run
         head = self.query_one("#head")
         head.border_title = escaped(f"{run.id}  {run.name}")
-        head.border_subtitle = escaped("  ".join([*answer.details.row.tags, answer.details.dataset or "", run.project]))
-        if first:
-            self.go(Why.NAME if run.status in ENDED_BADLY else Charts.NAME)
-        self._show_head()
-        self._show_parts()
-        part = answer.asked.part
-        if part is not None and self.part == part.NAME:
-            part.show(answer.details, answer.answer)
+        head.border_subtitle = escaped("  ".join([*details.run.row.tags, details.run.dataset or "", run.project]))
+        self.query_one(RunHead).show(details.run, left_alone=details.left_alone, reason=self.part != Why.NAME)
 
-    def failed(self, err: TrainshedError) -> None:
-        super().failed(err)
-        if self._details is None:
-            self.dismiss()  # there is no such run any more
+    def first_part(self, details: Seen) -> str:
+        return Why.NAME if details.run.row.run.status in ENDED_BADLY else Charts.NAME
+
+    def there(self) -> list[type[Section]]:
+        badly = self._run is not None and self._run.status in ENDED_BADLY
+        return [section for section in self.SECTIONS if badly or section is not Why]
 
     @property
-    def _section(self) -> Section:
-        return self.query_one(f"#{self.part}", Section)
-
-    def _there(self) -> list[type[Section]]:
-        badly = self._details is not None and self._details.row.run.status in ENDED_BADLY
-        return [section for section in SECTIONS if badly or section is not Why]
-
-    def _show_head(self) -> None:
-        self.query_one(RunHead).show(self._details, left_alone=self._alone, reason=self.part != Why.NAME)
-
-    def _show_parts(self) -> None:
-        self.query_one(Parts).show([(each.NAME, each.LETTER) for each in self._there()], self.part)
-
-    def go(self, part: str) -> None:
-        """Bring a part to the front."""
-        if part == self.part:
-            return
-        self.part = part
-        self.query_one("#parts", ContentSwitcher).current = part
-        self._show_head()
-        self._show_parts()
-        self.set_focus(None)
-        self._section.begin()
-        self.refetch()
-
-    @on(Parts.Picked)
-    def _picked(self, event: Parts.Picked) -> None:
-        self.go(event.name)
+    def _run(self) -> Run | None:
+        return self.details.run.row.run if self.details is not None else None
 
     def look(self) -> None:
-        if self.part and self._details is not None and self._details.row.run.status == "running":
-            self._section.look()
+        if self.part and self._run is not None and self._run.status == "running":
+            self.section.look()
 
     def look_at_series(self, kind: Kind) -> None:
         """Read again when series have grown."""
@@ -179,17 +110,10 @@ class RunPage(View[Asked, Found]):
 
     # -- actions
 
-    async def act(self, action: Action) -> None:
-        if action.place == "run" and action.name in NAMES and not self.why_not(action.name):
-            self.go(action.name)
-        else:
-            await super().act(action)
-
     def why_not(self, name: str) -> str:
-        details = self._details
-        if name == "copy" or details is None:
-            return "" if details is not None else "The run has not been read yet."
-        status = details.row.run.status
+        if self._run is None:
+            return "The run has not been read yet." if name != "back" else ""
+        status = self._run.status
         if name == "why" and status not in ENDED_BADLY:
             return "Nothing went wrong with this run."
         if name == "stop" and status not in ("running", "queued"):
@@ -199,16 +123,6 @@ class RunPage(View[Asked, Found]):
         if name == "requeue" and status in ("running", "queued"):
             return f"This run is {status}."
         return super().why_not(name)
-
-    def _step(self, by: int) -> None:
-        names = [each.NAME for each in self._there()]
-        self.go(names[(names.index(self.part) + by) % len(names)] if self.part in names else names[0])
-
-    def do_next(self) -> None:
-        self._step(1)
-
-    def do_previous(self) -> None:
-        self._step(-1)
 
     def do_stop(self) -> None:
         async def stop(agreed: str | None) -> None:
@@ -239,8 +153,8 @@ class RunPage(View[Asked, Found]):
         self.app.push_screen(Asking(f"tag run {self.run_id}", placeholder="baseline"), add)
 
     def do_copy(self) -> None:
-        if self._details is not None:
-            self.shell.copy(str(self._details.directory))
+        if self.details is not None:
+            self.shell.copy(str(self.details.run.directory))
 
     @on(Grid.Chosen, "#origin Grid")
     def _origin_chosen(self, event: Grid.Chosen) -> None:

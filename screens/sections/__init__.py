@@ -1,4 +1,4 @@
-"""The parts of a run's page, one module each: what it reads, and how that is shown."""
+"""The parts of pages, one module each: what it reads, and how that is shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from textual.containers import Vertical
 from screens.acting import Acting
 
 if TYPE_CHECKING:
-    from runners.actions.runs import RunDetails
     from storage.shed import Shed
 
 
@@ -23,11 +22,11 @@ class Section(Acting, Vertical):
         """What is to be read, as plain values."""
         return None
 
-    def answer(self, shed: Shed, run_id: int, question: Any) -> Any:
+    def answer(self, shed: Shed, subject: Any, question: Any) -> Any:
         """Read it. Runs in a thread."""
         raise NotImplementedError
 
-    def show(self, details: RunDetails, answer: Any) -> None:
+    def show(self, details: Any, answer: Any) -> None:
         """Put it on the screen."""
         raise NotImplementedError
 

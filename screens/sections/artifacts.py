@@ -12,7 +12,7 @@ from screens.sections import Section
 from screens.widgets.grid import Column, Grid, Row
 
 if TYPE_CHECKING:
-    from runners.actions.runs import RunDetails
+    from screens.run import Seen
     from storage.shed import Shed
 
 
@@ -33,12 +33,12 @@ class Artifacts(Section):
 
         return run_files.kept(shed, run_id)
 
-    def show(self, details: RunDetails, answer: list[tuple[str, int]]) -> None:
+    def show(self, details: Seen, answer: list[tuple[str, int]]) -> None:
         rows = [
             Row(("model", name), ([Span("model", "accent")], [span(name, "bold")], [], []), plain=False)
-            for name in details.models
+            for name in details.run.models
         ]
-        for artifact in details.artifacts:
+        for artifact in details.run.artifacts:
             cells: tuple[Line, ...] = (
                 [Span("artifact")],
                 [span(artifact.name)],

@@ -18,7 +18,7 @@ from screens.widgets.wall import Hung, Wall
 
 if TYPE_CHECKING:
     from runners.actions.curves import Along, Drawable, Kind
-    from runners.actions.runs import RunDetails
+    from screens.run import Seen
     from storage.shed import Shed
 
 MOST = 24  # charts on one wall
@@ -87,11 +87,11 @@ class Charts(Section):
     def answer(self, shed: Shed, run_id: int, question: Asked) -> Found:
         return read(shed, run_id, question, self.KIND)
 
-    def show(self, details: RunDetails, answer: Found) -> None:
+    def show(self, details: Seen, answer: Found) -> None:
         hung = [hang(title, found, answer.less) for title, found in answer.charts]
         bare = not any(chart.curves for chart in hung)
         self.set_class(bare, "-bare")
-        growing = details.row.run.status == "running"
+        growing = details.run.row.run.status == "running"
         self.query_one(Wall).show([] if bare else hung, growing=growing)
         if self.app.focused is None and not bare:
             self.call_after_refresh(self.begin)

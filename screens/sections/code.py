@@ -12,7 +12,7 @@ from screens.sections import Section
 from screens.widgets.lines import Lines
 
 if TYPE_CHECKING:
-    from runners.actions.runs import RunDetails
+    from screens.run import Seen
     from storage.shed import Shed
 
 
@@ -44,8 +44,8 @@ class Code(Section):
         files, skipped = snapshot.get("files") or {}, snapshot.get("skipped") or []
         return Frozen(run_files.diff(shed, run_id), sorted(files), list(skipped))
 
-    def show(self, details: RunDetails, answer: Frozen) -> None:
-        run = details.row.run
+    def show(self, details: Seen, answer: Frozen) -> None:
+        run = details.run.row.run
         lines: list[Line] = []
         if run.commit:
             lines.append(

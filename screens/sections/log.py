@@ -11,7 +11,7 @@ from screens.widgets.log import Log
 
 if TYPE_CHECKING:
     from runners.actions.logbook import Logbook
-    from runners.actions.runs import RunDetails
+    from screens.run import Seen
     from storage.shed import Shed
 
 
@@ -32,7 +32,7 @@ class LogSection(Section):
 
         return self._book or Logbook(shed, run_id)
 
-    def show(self, details: RunDetails, answer: Logbook) -> None:
+    def show(self, details: Seen, answer: Logbook) -> None:
         if self._book is None:
             self._book = answer
             self.query_one(Log).open(answer)

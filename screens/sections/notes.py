@@ -13,6 +13,7 @@ from screens.widgets.lines import Lines
 
 if TYPE_CHECKING:
     from runners.actions.runs import RunDetails
+    from screens.run import Seen
     from storage.shed import Shed
     from storage.tables import Audit
 
@@ -33,8 +34,8 @@ class Notes(Section):
 
         return audit.of(shed, f"run {run_id}")
 
-    def show(self, details: RunDetails, answer: list[Audit]) -> None:
-        self.query_one(Lines).flow(lambda width: told(details, answer, width))
+    def show(self, details: Seen, answer: list[Audit]) -> None:
+        self.query_one(Lines).flow(lambda width: told(details.run, answer, width))
 
 
 def told(details: RunDetails, happened: list[Audit], width: int) -> list[Line]:

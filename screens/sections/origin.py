@@ -12,7 +12,7 @@ from screens.widgets.lineage import columns, rows_of
 
 if TYPE_CHECKING:
     from runners.actions.lineage import Lineage
-    from runners.actions.runs import RunDetails
+    from screens.run import Seen
     from storage.shed import Shed
 
 
@@ -32,5 +32,5 @@ class Origin(Section):
 
         return lineage.trace(shed, str(run_id))
 
-    def show(self, details: RunDetails, answer: Lineage) -> None:
+    def show(self, details: Seen, answer: Lineage) -> None:
         self.query_one(Grid).show(rows_of(answer), columns=columns())

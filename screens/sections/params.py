@@ -11,7 +11,7 @@ from screens.sections import Section
 from screens.widgets.grid import Column, Grid, Row
 
 if TYPE_CHECKING:
-    from runners.actions.runs import RunDetails
+    from screens.run import Seen
     from storage.read.runs import RunRow
     from storage.shed import Shed
 
@@ -34,8 +34,8 @@ class Params(Section):
         before = read_runs.page(shed, f"id<{run_id}", limit=1, project=run.project)
         return before[0] if before else None
 
-    def show(self, details: RunDetails, answer: RunRow | None) -> None:
-        given = details.row.params
+    def show(self, details: Seen, answer: RunRow | None) -> None:
+        given = details.run.row.params
         before = answer.params if answer is not None else given
         title = f"run {answer.run.id} had" if answer is not None else ""
         names = sorted({*given, *before}, key=lambda name: (given.get(name) == before.get(name), name))

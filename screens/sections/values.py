@@ -13,7 +13,7 @@ from screens.sections import Section
 from screens.widgets.grid import Column, Grid, Row
 
 if TYPE_CHECKING:
-    from runners.actions.runs import RunDetails
+    from screens.run import Seen
     from storage.shed import Shed
     from storage.tables import RunMetric
 
@@ -37,10 +37,10 @@ class Values(Section):
         names = curves.names(shed, run_id)
         return dict(zip(names, curves.sparks(shed, [curves.Ask(run_id, n) for n in names], 2 * SPARK), strict=True))
 
-    def show(self, details: RunDetails, answer: dict[str, list[float | None]]) -> None:
+    def show(self, details: Seen, answer: dict[str, list[float | None]]) -> None:
         from runners.actions.runs import shown_metrics
 
-        rows = [_row(name, metric, answer.get(name)) for name, metric in shown_metrics(details.row.metrics)]
+        rows = [_row(name, metric, answer.get(name)) for name, metric in shown_metrics(details.run.row.metrics)]
         columns = [
             Column("metric", most=40, grow=True),
             Column("last", "r", least=8),

@@ -13,6 +13,7 @@ from screens.widgets.lines import Lines
 
 if TYPE_CHECKING:
     from runners.actions.runs import RunDetails
+    from screens.run import Seen
     from storage.shed import Shed
 
 ENDED_BADLY = ("failed", "invalid", "refused", "stopped")
@@ -32,8 +33,8 @@ class Why(Section):
     def answer(self, shed: Shed, run_id: int, question: None) -> None:
         return None
 
-    def show(self, details: RunDetails, answer: None) -> None:
-        self.query_one(Lines).flow(lambda width: told(details, width))
+    def show(self, details: Seen, answer: None) -> None:
+        self.query_one(Lines).flow(lambda width: told(details.run, width))
 
 
 def told(details: RunDetails, width: int) -> list[Line]:
