@@ -23,6 +23,7 @@ from types import FrameType
 from runners import queue, supervised
 from runners.agency import recovery
 from runners.agency.home import Home, lock_name
+from runners.agency.lengths import Lengths
 from runners.agency.state import situation
 from runners.queue import Holding
 from runners.supervision.processes import identify, identify_self, watch
@@ -35,7 +36,8 @@ from storage.settings import settings
 from storage.shed import Shed, current_user, open_shed
 from storage.write import queue as write_queue
 
-LOOK_S = 0.5  # how long a change that nobody knocked for stays unseen
+LOOK_S = 0.1  # how long a change that nobody knocked for, such as the end of another user's run, stays unseen
+IDLE_LOOK_S = 0.5  # the same while nothing waits
 RECOVER_S = 2.0
 FULL_LOOK_S = 5.0  # what changes without a commit: a stranger's memory on a GPU, another agent's death
 TAKING_OVER_S = 3.0  # an agent that has just been told to stop may still hold the lock
@@ -52,7 +54,9 @@ class Agent:
         self.supervisors: dict[int, int] = {}
         self.sweeps: dict[int, int] = {}
         self.starting: dict[int, Holding] = {}
+        self.lengths = Lengths()
         self.watched: dict[int, int] = {}  # pidfd → run, of supervisors that an earlier agent forked
+        self.waiting = False
         self.stopping = False
         self.fifo = os.open(home.wake, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self.changes = sqlite3.connect(f"file:{shed.db}?mode=ro", uri=True, isolation_level=None)
@@ -125,11 +129,12 @@ class Agent:
 
     def _start_what_may(self) -> None:
         now = time.time()
-        found = situation(self.shed, now, starting=list(self.starting.values()))
+        found = situation(self.shed, now, starting=list(self.starting.values()), lengths=self.lengths)
         choice = queue.choose(found.waiting, found.holding, found.slots, found.hours, found.limits, now)
         mine = {
             run.run_id: run for run in found.waiting if run.user == self.user and run.run_id not in found.foreground
         }
+        self.waiting = bool(mine)
         if mine:
             self.busy_at = time.monotonic()
         held = {run_id: reason for run_id, reason in choice.held.items() if run_id in mine}
@@ -202,7 +207,7 @@ class Agent:
         poll.register(self.fifo, select.POLLIN)
         for fd in self.watched:
             poll.register(fd, select.POLLIN)
-        for fd, _ in poll.poll(LOOK_S * 1000):
+        for fd, _ in poll.poll((LOOK_S if self.waiting else IDLE_LOOK_S) * 1000):
             if fd == self.fifo:
                 os.read(self.fifo, 4096)
                 self.seen = -1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from runners import estimates, leases
 from runners.agency.home import has_agent
+from runners.agency.lengths import Lengths
 from runners.queue import Holding, Limits, Slot, Spread, Use, Waiting, device_hours
 from runners.supervision import processes
 from storage.read import queue as read_queue
@@ -34,19 +35,28 @@ class Situation:
     foreground: frozenset[int]
 
 
-def situation(shed: Shed, now: float, *, starting: Collection[Holding] = ()) -> Situation:
-    """Read the queue of this host. `starting` are runs that were given devices a moment ago and no row says so yet."""
+def situation(
+    shed: Shed, now: float, *, starting: Collection[Holding] = (), lengths: Lengths | None = None
+) -> Situation:
+    """Read the queue of this host.
+
+    Args:
+        shed: whose queue.
+        now: seconds since the epoch.
+        starting: runs that were given devices a moment ago and no row says so yet.
+        lengths: what is known of how long runs take, for one who asks again and again.
+    """
     host = socket.gethostname()
     rules = settings(shed.root)
     waiting = [entry for entry in read_queue.waiting(shed, host) if entry.queued.request or watched(entry)]
     running = read_queue.holding(shed, host)
     under_way = {hold.run_id for hold in starting}
-    lengths = _lengths(shed, [*waiting, *running])
+    known = (lengths or Lengths()).of(shed, [*waiting, *running], now)
     blocked = _blocked(shed, waiting)
-    held = [_holding(entry, lengths.get(entry.queued.run_id), now) for entry in running if entry.run.devices]
+    held = [_holding(entry, known.get(entry.queued.run_id), now) for entry in running if entry.run.devices]
     return Situation(
         waiting=[
-            _waiting(entry, blocked.get(entry.queued.run_id, ""), lengths.get(entry.queued.run_id))
+            _waiting(entry, blocked.get(entry.queued.run_id, ""), known.get(entry.queued.run_id))
             for entry in waiting
             if entry.queued.run_id not in under_way
         ],
@@ -105,24 +115,6 @@ def _holding(entry: Entry, length: Spread | None, now: float) -> Holding:
     started = run.started_at or run.created_at
     left = estimates.remaining(length, now - started, run.progress)
     return Holding(queued.run_id, run.user, tuple(run.devices), queued.gpu_memory, started, left)
-
-
-def _lengths(shed: Shed, entries: list[Entry]) -> dict[int, Spread | None]:
-    past = {project: read_queue.past(shed, project) for project in {entry.run.project for entry in entries}}
-    return {
-        entry.queued.run_id: estimates.duration(
-            [estimates.PastRun(**vars(each)) for each in past[entry.run.project]],
-            estimates.PastRun(
-                entry.run.project,
-                entry.run.kind,
-                entry.queued.gpus,
-                read_queue.given(entry.run),
-                0.0,
-                "queued",
-            ),
-        )
-        for entry in entries
-    }
 
 
 def _blocked(shed: Shed, waiting: list[Entry]) -> dict[int, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import exists, not_
+from sqlalchemy.orm import defer
 from sqlmodel import col, or_, select
 
 from storage.shed import Shed
@@ -74,6 +75,7 @@ def past(shed: Shed, project: str, *, limit: int = 100) -> list[Past]:
         )
         query = (
             select(Run, Queued.gpus)
+            .options(defer(Run.snapshot))  # type: ignore[arg-type]
             .outerjoin(Queued, col(Queued.run_id) == col(Run.id))
             .where(Run.project == project, col(Run.status).in_(ENDED_WELL), not_(cached))
             .order_by(col(Run.id).desc())
@@ -110,7 +112,13 @@ def unended(shed: Shed, user: str, host: str) -> list[Run]:
 
 def _entries(shed: Shed, status: str, host: str | None) -> list[Entry]:
     with shed.reading() as session:
-        query = select(Run, Queued).join(Queued, col(Queued.run_id) == col(Run.id)).where(Run.status == status)
+        # What was frozen may be long, and nobody decides by it.
+        query = (
+            select(Run, Queued)
+            .options(defer(Run.snapshot))  # type: ignore[arg-type]
+            .join(Queued, col(Queued.run_id) == col(Run.id))
+            .where(Run.status == status)
+        )
         if host is not None:
             query = query.where(Run.host == host)
         return [Entry(run, queued) for run, queued in session.exec(query)]
