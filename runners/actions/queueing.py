@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runners import foresight, launching, supervisor
+from runners import foresight, supervisor
 from runners import gpus as gpu_readings
 from runners.actions.forecasts import forecast
 from runners.agency import requests, session, starting
@@ -69,6 +69,8 @@ def launch(
     Raises:
         UsageError, DataInvalid: when it could not be started as it is; nothing is queued then.
     """
+    from runners import launching  # all the stages, which take a second: a command has none
+
     _check(shed, wanted)
     launch = launching.freeze(shed, project_dir, params=params, until=until)
     train = launch.spec.train
