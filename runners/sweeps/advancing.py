@@ -60,16 +60,20 @@ class Advance:
                 self.trials.end(row.run, self._why(row.trial))
             elif going_on and row.trial.status in OPEN:
                 self._look_at(row)
-        rows = self._rows()
-        hopeless = self._hopeless(rows)
+        hopeless = self._hopeless(self._rows())
         if going_on and hopeless:
-            self._call_off([row for row in rows if row.trial.status in OPEN])
+            self._call_off([row for row in self._rows() if row.trial.status in OPEN])
         elif going_on:
-            self._begin_what_may(rows)
-        self.at_work = [row.run.id for row in self._rows() if row.run is not None and row.run.status in AT_WORK]
-        if going_on and not self.at_work:
-            self._conclude(hopeless)
-        return bool(self.at_work)
+            self._begin_what_may(self._rows())
+        rows = self._rows()
+        self.at_work = [row.run.id for row in rows if row.run is not None and row.run.status in AT_WORK]
+        if self.at_work or not going_on:
+            return bool(self.at_work)
+        under_way = any(row.trial.status in OPEN for row in rows)  # its run may have ended since it was looked at
+        if under_way or not (hopeless or self._late() or len(rows) >= self.search.trials):
+            return True
+        self._conclude(hopeless)
+        return False
 
     def logged(self) -> int:
         """Bytes of all series of the trials under way: as long as they stay the same, there is nothing new in them."""
@@ -88,7 +92,7 @@ class Advance:
                 self._begin(stray)
 
     def _begin_what_may(self, rows: list[TrialRow]) -> None:
-        if self.search.ends_at is not None and time.time() > self.search.ends_at:
+        if self._late():
             self._call_off([row for row in rows if row.trial.status == "queued"])
             return
         under_way = sum(row.trial.status in OPEN for row in rows)
@@ -96,6 +100,9 @@ class Advance:
         for _ in range(room):
             if not self._begin(self.study.ask()):
                 return
+
+    def _late(self) -> bool:
+        return self.search.ends_at is not None and time.time() > self.search.ends_at
 
     def _begin(self, draw: Draw) -> bool:
         run_id = self.trials.begin(draw)

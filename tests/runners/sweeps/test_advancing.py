@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from runners.userside.series import Writer
 from storage.read import queue as read_queue
 from storage.read import runs as read_runs
 from storage.read import sweeps as read_sweeps
+from storage.read.sweeps import TrialRow
 from storage.shed import open_shed
 from storage.tables import Run, Sweep
 from storage.write import queue as write_queue
@@ -221,6 +223,30 @@ def test_the_sweep_ends_only_after_its_runs(staged: Callable[..., Stage]) -> Non
     stage.ends(2, "stopped", ending="stopped")
     assert not stage.tick()
     assert stage.sweep.status == "done"
+
+
+class EndsMeanwhile(Advance):
+    """A step during which a run ends, after it was looked at."""
+
+    meanwhile: Callable[[], None] = staticmethod(lambda: None)
+
+    def _begin_what_may(self, rows: list[TrialRow]) -> None:
+        super()._begin_what_may(rows)
+        self.meanwhile()
+
+
+def test_a_run_that_ends_while_others_are_looked_at_is_seen_in_the_next_step(staged: Callable[..., Stage]) -> None:
+    stage = staged(trials=2, parallel=1)
+    stage.tick()
+    stage.advance.close()
+    advance = EndsMeanwhile(stage.shed, stage.sweep, stage.orders, stage.request, stage.told.append)
+    stage.advance = advance
+    for run_id, value in ((1, 0.25), (2, 0.75)):
+        advance.meanwhile = partial(stage.does, run_id, value)  # type: ignore[method-assign]
+        assert stage.tick()
+        advance.meanwhile = lambda: None  # type: ignore[method-assign]
+        assert stage.tick() is (run_id == 1)
+    assert stage.trials == [("done", 0.25), ("done", 0.75)]
 
 
 def test_killed_between_telling_the_study_and_the_row(staged: Callable[..., Stage]) -> None:
