@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from runners.agency.home import Home
 from storage.errors import RunFailed
 from storage.shed import Shed
 
@@ -47,7 +48,7 @@ def install(shed: Shed) -> Path:
     Raises:
         RunFailed: where there is no systemd for users, with the unit's text to place by hand.
     """
-    path = Path.home() / ".config" / "systemd" / "user" / f"trainshed-agent-{shed.root.name}.service"
+    path = Path.home() / ".config" / "systemd" / "user" / f"trainshed-agent-{Home(shed).root.name}.service"
     text = UNIT.format(python=_quoted(sys.executable), shed=_quoted(str(shed.root)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
