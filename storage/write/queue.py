@@ -163,7 +163,8 @@ def ask_again(shed: Shed, run_id: int, request: str) -> None:
             run_id=run_id, user=run.user, host=run.host, request=request, queued_at=0, gpus=1
         )
         last = write.session.exec(select(func.max(Queued.position)).where(Queued.user == run.user)).one()
-        queued.request, queued.queued_at, queued.position, queued.held = request, time.time(), (last or 0.0) + 1.0, ""
+        queued.request, queued.queued_at, queued.position = request, time.time(), (last or 0.0) + 1.0
+        queued.held, queued.reserved_since = "", None
         queued.host = run.host = socket.gethostname()
         run.status, run.reason, run.ended_at, run.progress = "queued", "", None, None
         write.session.add(run)
@@ -185,10 +186,14 @@ def call_off(shed: Shed, run_id: int, reason: str) -> bool:
 
 
 def hold(shed: Shed, reasons: Mapping[int, str], reserved: Collection[int]) -> None:
-    """Write down why runs wait, and for which of them devices are kept, where either has changed."""
+    """Write down why runs wait, and since when devices are kept for them, where either has changed.
+
+    A run that a higher priority passes for a moment keeps its place: it is `reserved` from then on until it starts.
+    """
 
     def stale(queued: Queued) -> bool:
-        return queued.held != reasons[queued.run_id] or (queued.reserved_since is None) == (queued.run_id in reserved)
+        newly = queued.run_id in reserved and queued.reserved_since is None
+        return newly or queued.held != reasons[queued.run_id]
 
     query = select(Queued).where(col(Queued.run_id).in_(list(reasons)))
     with shed.reading() as session:
@@ -197,8 +202,8 @@ def hold(shed: Shed, reasons: Mapping[int, str], reserved: Collection[int]) -> N
     with shed.writing("queue looked at", "queue") as write:
         for queued in filter(stale, write.session.exec(query).all()):
             queued.held = reasons[queued.run_id]
-            kept = queued.run_id in reserved
-            queued.reserved_since = (queued.reserved_since or time.time()) if kept else None
+            if queued.run_id in reserved and queued.reserved_since is None:
+                queued.reserved_since = time.time()
             write.session.add(queued)
 
 
