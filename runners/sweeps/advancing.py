@@ -134,7 +134,7 @@ class Advance:
             return False
         for point in results.points(self._series(run), self.search, reported):
             verdict = self.study.report(number, point.number, point.value)
-            if verdict and run.status in AT_WORK and (run.progress or 0.0) < NEARLY_THROUGH:
+            if verdict and run.status in AT_WORK and results.progress(self.shed, run.id) < NEARLY_THROUGH:
                 self.study.pruned(number)
                 self._settle(number, "pruned", point.value, point.step)
                 self.trials.end(run, f"pruned by sweep {self.id} at step {point.step}")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 
 import numpy as np
 
+from runners.supervised import EVENTS
 from runners.sweeps.search import TEST, Search
 from storage import metrics
 from storage.metrics import Series
 from storage.read import runs as read_runs
 from storage.shed import Shed
+
+TAIL_BYTES = 16384
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,22 @@ def result(shed: Shed, run_id: int, search: Search) -> Result:
     if not math.isfinite(value):
         return Result(None, last_step, f"{search.metric} ended as {value}")
     return Result(value, last_step)
+
+
+def progress(shed: Shed, run_id: int) -> float:
+    """How far the run said last that it is, 0 to 1: as it was told, while its row follows a few seconds later."""
+    try:
+        with (shed.run_dir(run_id) / EVENTS).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+            lines = file.read().splitlines()
+    except OSError:
+        return 0.0
+    for line in reversed(lines):
+        with suppress(ValueError, KeyError, TypeError):
+            event = json.loads(line)
+            if event["event"] == "progress":
+                return float(event["share"])
+    return 0.0
 
 
 def _evaluated(shed: Shed, run_id: int, metric: str) -> Result:

@@ -1,17 +1,11 @@
-"""A sweep from the command line: frozen when it starts, carried out by the agent, stopped, resumed, killed."""
+"""A sweep from the command line: frozen when it starts, carried out by the agent, stopped, resumed."""
 
 from __future__ import annotations
 
-import json
-import signal
-import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from runners.supervision import processes
-from runners.supervision.processes import Identity
 from storage import metrics
 from storage.read import runs as read_runs
 from storage.read import sweeps as read_sweeps
@@ -87,15 +81,6 @@ def waited(workstation: Workstation, sweep_id: int, timeout: float = 120) -> Swe
 
 def rows(workstation: Workstation, sweep_id: int) -> list[TrialRow]:
     return read_sweeps.trials(workstation.shed, sweep_id)
-
-
-def process_of(workstation: Workstation, sweep_id: int) -> Identity | None:
-    """The living process that carries the sweep out."""
-    path = workstation.shed.sweep_dir(sweep_id) / "process.json"
-    if not path.exists():
-        return None
-    found = Identity.from_json(json.loads(path.read_bytes()))
-    return found if processes.alive(found) else None
 
 
 def logged(workstation: Workstation, run_id: int) -> list[int]:
@@ -200,51 +185,6 @@ def test_the_best_trial_goes_to_production_where_that_was_asked(workstation: Wor
     assert "is in production" in final.reason
     stages = {stage.name: stage.status for stage in read_runs.stages(workstation.shed, final.id or 0)}
     assert (stages["train"], stages["gate"]) == ("cached", "done")
-
-
-def killed_in_between(
-    workstation: Workstation, sweep_id: int, kills: int, victim: Callable[[], Identity | None]
-) -> None:
-    """kill -9 again and again while the sweep goes on; every trial must still end once, told once."""
-    done = 0
-    while done < kills and read_sweeps.sweep(workstation.shed, sweep_id).status == "running":
-        found = victim()
-        if found is not None and processes.signal(found, signal.SIGKILL):
-            done += 1
-            until(lambda gone=found: not processes.alive(gone))
-    sweep = waited(workstation, sweep_id, 240)
-    assert sweep.status == "done", sweep.reason
-    assert done == kills
-    trials = rows(workstation, sweep_id)
-    assert len(trials) == 8
-    assert {row.trial.status for row in trials} <= {"done", "pruned"}
-    assert len({row.trial.run_id for row in trials}) == read_runs.count(workstation.shed) == 8
-    told = [
-        json.loads(line) for line in (workstation.shed.sweep_dir(sweep_id) / "study.jsonl").read_text().splitlines()
-    ]
-    endings = [log["trial_id"] for log in told if log["op_code"] == 6 and log["state"] != 0]
-    assert len(endings) == len(set(endings))
-    with sqlite3.connect(workstation.shed.db) as connection:
-        assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
-    connection.close()
-
-
-def test_the_process_of_a_sweep_is_killed_and_another_goes_on(workstation: Workstation, hill: Path) -> None:
-    workstation.slots(2)
-    sweep_id = started(workstation, hill, "--set", "pause=0.2")
-    killed_in_between(workstation, sweep_id, 3, lambda: process_of(workstation, sweep_id))
-
-
-def test_the_agent_is_killed_and_the_sweep_brings_up_another(workstation: Workstation, hill: Path) -> None:
-    workstation.slots(2)
-    sweep_id = started(workstation, hill, "--set", "pause=0.2")
-
-    def agent() -> Identity | None:
-        found = workstation.agent()
-        at_work = process_of(workstation, sweep_id) is not None
-        return found if found is not None and at_work and processes.alive(found) else None
-
-    killed_in_between(workstation, sweep_id, 2, agent)
 
 
 def test_what_cannot_be_meant_is_refused(workstation: Workstation, hill: Path) -> None:

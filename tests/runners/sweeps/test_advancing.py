@@ -206,7 +206,9 @@ def test_a_run_that_is_nearly_through_is_let_through(staged: Callable[..., Stage
     stage.tick()
     stage.does(1, 0.5, 0.5)
     stage.begins(2)
-    write_runs.progress(stage.shed, 2, {}, 0.95)
+    told = [{"event": "progress", "share": 0.5}, {"event": "progress", "share": 0.95}, {"event": "note", "text": "x"}]
+    events = stage.shed.run_dir(2) / "pipeline.jsonl"
+    events.write_text("".join(json.dumps(event) + "\n" for event in told))
     stage.logs(2, 0.25)
     stage.tick()
     assert stage.trials[1] == ("running", None)
