@@ -26,6 +26,8 @@ NOUNS = {
     "sweep": "Try params, and stop early what does worse than others.",
     "digest": "What happened since you were last here.",
     "models": "The registry: versions, gate, promotion, rollback.",
+    "serve": "Serve a model until Ctrl-C.",
+    "endpoints": "Models that serve: start, stop, look, tokens.",
     "exec": "Queue any command under a lease.",
     "agent": "Your background process, which starts queued runs.",
     "gpus": "GPUs and CPU slots: who holds them, and how they do.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -55,6 +55,7 @@ class ServeSection(Section):
         port: where it listens on 127.0.0.1; by default the first free one from 8123 on.
         workers: processes that answer; each has the whole model in memory.
         threads: of one call of the model.
+        device: `auto` is a GPU where onnxruntime finds one, else the CPU.
         hosts: names besides 127.0.0.1 and localhost that a request's Host header may carry (behind a proxy).
         origins: web pages that may call it; by default none.
         max_body_mb: a longer request is answered 413.
@@ -66,6 +67,7 @@ class ServeSection(Section):
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     threads: Annotated[int, Field(ge=1, le=256)] = 1
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
     hosts: list[str] = Field(default_factory=list)
     origins: list[str] = Field(default_factory=list)
     max_body_mb: Annotated[float, Field(gt=0, le=1024)] = 16.0

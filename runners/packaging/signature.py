@@ -6,13 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import onnx
+if TYPE_CHECKING:  # an endpoint reads signatures, and needs none of these
+    import onnx
 
-from runners.features.encoding import NULL_INTEGER, Encoding
-from runners.packaging.graph import TAKES
-from storage.project import Task
+    from runners.features.encoding import Encoding
+    from storage.project import Task
 
 # How a null is handed to the model: as NaN, as "", as the lowest 64-bit integer, or not at all.
 Null = Literal["nan", "empty", "lowest", "refused"]
@@ -103,6 +103,8 @@ class Signature:
 
 def signature_of(model: onnx.ModelProto, encoding: Encoding | None, task: Task, classes: Sequence[str]) -> Signature:
     """Describe a model that `runners.packaging.graph.build` made."""
+    from runners.packaging.graph import TAKES
+
     takes = {entry.key: entry.value for entry in model.metadata_props}[TAKES]
     outputs = tuple(Output(out.name, _element(out), _shape(out)) for out in model.graph.output)
     if encoding is None:
@@ -119,6 +121,8 @@ def signature_of(model: onnx.ModelProto, encoding: Encoding | None, task: Task, 
 
 
 def _input(value: onnx.ValueInfoProto, encoding: Encoding, *, encoded: bool) -> Input:
+    from runners.features.encoding import NULL_INTEGER
+
     element, shape = _element(value), _shape(value)
     integers: Null = "lowest" if encoded else "refused"
     null: Null = "nan" if element in ("DOUBLE", "FLOAT", "FLOAT16") else "empty" if element == "STRING" else integers
@@ -132,6 +136,8 @@ def _input(value: onnx.ValueInfoProto, encoding: Encoding, *, encoded: bool) -> 
 
 
 def _element(value: onnx.ValueInfoProto) -> str:
+    import onnx
+
     return str(onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type))
 
 

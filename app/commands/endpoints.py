@@ -1,0 +1,112 @@
+"""`trainshed endpoints …`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.scope import Scope, scope_of
+from runners.actions import endpoints as verbs
+
+app = typer.Typer(help="Models that serve: start, stop, look, tokens.", rich_markup_mode=None, no_args_is_help=True)
+tokens = typer.Typer(help="Who may ask an endpoint.", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(tokens, name="tokens")
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")]
+Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's name; usually its model's.")]
+Name = Annotated[str | None, typer.Option("--name", help="Another name than the model's.")]
+Alias = Annotated[str, typer.Option("--alias", help="The alias that it follows.")]
+Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Where it listens; default: [serve] port.")]
+TokenName = Annotated[str, typer.Argument(metavar="TOKEN", help="The token's name.")]
+
+
+@app.command()
+def start(
+    context: typer.Context, model: Model, name: Name = None, alias: Alias = "production", port: Port = None
+) -> None:
+    """Serve a model in a process of its own, which outlives this terminal and follows the alias."""
+    from app.views.endpoints import show_started
+
+    scope = scope_of(context)
+    found = verbs.start(scope.shed(), model, name=name, alias=alias, port=port, project_dir=project_of(scope))
+    show_started(scope.out, found)
+
+
+@app.command()
+def stop(context: typer.Context, endpoint: Endpoint) -> None:
+    """End an endpoint; what it has taken it answers."""
+    scope = scope_of(context)
+    stopped = verbs.stop(scope.shed(), endpoint)
+    scope.out.finish(endpoint=endpoint, stopped=stopped)
+    scope.out.say(f"{endpoint} has ended" if stopped else f"{endpoint} did not run")
+
+
+@app.command()
+def status(context: typer.Context, endpoint: Endpoint) -> None:
+    """What serves, since when, how well, and why a newer version does not."""
+    from app.views.endpoints import show_status
+
+    scope = scope_of(context)
+    show_status(scope.out, verbs.status(scope.shed(), endpoint))
+
+
+@app.command("list")
+def list_endpoints(context: typer.Context) -> None:
+    """All endpoints of the shed."""
+    from app.views.endpoints import show_endpoints
+
+    scope = scope_of(context)
+    show_endpoints(scope.out, verbs.every(scope.shed()))
+
+
+@app.command()
+def logs(
+    context: typer.Context,
+    endpoint: Endpoint,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many from the end.")] = 50,
+) -> None:
+    """Print what an endpoint says of itself."""
+    scope = scope_of(context)
+    for line in verbs.log(scope.shed(), endpoint, lines):
+        scope.out.emit("line", text=line)
+        if not scope.out.json_lines:
+            scope.out.say(line)
+
+
+@tokens.command("create")
+def create_token(
+    context: typer.Context,
+    endpoint: Endpoint,
+    token: TokenName,
+    scope_: Annotated[str, typer.Option("--scope", help="predict, or admin, which may read /metrics too.")] = "predict",
+) -> None:
+    """Make a token. It is told now and never again."""
+    scope = scope_of(context)
+    secret = verbs.create_token(scope.shed(), endpoint, token, scope_)
+    scope.out.finish(endpoint=endpoint, name=token, scope=scope_, token=secret)
+    scope.out.say(secret)
+
+
+@tokens.command("list")
+def list_tokens(context: typer.Context, endpoint: Endpoint) -> None:
+    """The tokens of an endpoint, by name."""
+    from app.views.endpoints import show_tokens
+
+    scope = scope_of(context)
+    show_tokens(scope.out, verbs.list_tokens(scope.shed(), endpoint))
+
+
+@tokens.command("revoke")
+def revoke_token(context: typer.Context, endpoint: Endpoint, token: TokenName) -> None:
+    """Let a token open nothing any more, within a second."""
+    scope = scope_of(context)
+    verbs.revoke_token(scope.shed(), endpoint, token)
+    scope.out.finish(endpoint=endpoint, name=token, revoked=True)
+    scope.out.say(f"{token} opens nothing any more")
+
+
+def project_of(scope: Scope) -> Path | None:
+    """The project that the command was called in, or with -p, if any."""
+    return scope.project_dir() if scope.project_name() is not None else None

@@ -1,0 +1,343 @@
+"""The verbs of endpoints: start, stop, look, and their tokens and logs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runners.serving import figures, ports, standing, tokens
+from runners.serving.process import Supervisor, Tell, lock_name
+from runners.serving.standing import Standing
+from runners.serving.tokens import Token, Tokens
+from runners.supervision import logs, processes
+from runners.supervision.processes import Identity
+from storage.errors import RunFailed, TrainshedError, UsageError
+from storage.project import FILE_NAME, load_project
+from storage.read import endpoints as read_endpoints
+from storage.read import models as read_models
+from storage.read import runs as read_runs
+from storage.serve_section import ServeSection
+from storage.shed import Shed, current_user
+from storage.tables import Endpoint
+from storage.write import endpoints as write_endpoints
+
+START_S = 90.0
+STOP_S = 20.0
+LOG_KEPT_BYTES = 4 << 20
+FIRST_TOKEN = "default"
+
+
+@dataclass(frozen=True)
+class Started:
+    """An endpoint that serves. `token` is told once, when the endpoint is new; `already`: it was there before."""
+
+    name: str
+    url: str
+    model: str
+    version: int
+    token: str = ""
+    already: bool = False
+
+
+@dataclass(frozen=True)
+class EndpointStatus:
+    """An endpoint as it is at this moment.
+
+    Attributes:
+        state: stopped, starting, serving, failing, or `dead` where it should run and does not.
+        version, digest: what answers requests; None where nothing does.
+        trouble: why a newer version is not taken, or nothing serves.
+        latency_ms: p50 and p99 over all answered requests, as bounds of their bucket.
+    """
+
+    name: str
+    model: str
+    alias: str
+    user: str
+    host: str
+    url: str
+    state: str
+    version: int | None = None
+    digest: str = ""
+    since: float | None = None
+    trouble: str = ""
+    swaps: int = 0
+    workers: list[dict[str, Any]] = field(default_factory=list)
+    counters: dict[str, int] = field(default_factory=dict)
+    latency_ms: tuple[float | None, float | None] = (None, None)
+
+
+def start(
+    shed: Shed,
+    model: str,
+    *,
+    name: str | None = None,
+    alias: str = "production",
+    port: int | None = None,
+    project_dir: Path | None = None,
+) -> Started:
+    """Serve the version that an alias names, in a process that outlives this one. Starting what serves changes nothing.
+
+    Raises:
+        UsageError: there is no such model or alias, the name is somebody else's, or the port is taken (by whom).
+        RunFailed: nothing comes to serve, with the reason.
+    """
+    name = name or model
+    found = standing.read(shed.endpoint_dir(name))
+    if _supervised(shed, name) and found is not None and found.serving is not None:
+        return _as_started(name, found, already=True)
+    endpoint, token, listener = _asked_for(shed, model, name, alias, port, project_dir)
+    folder = shed.endpoint_dir(name)
+    with listener, _log(folder) as log:
+        process = subprocess.Popen(
+            [
+                sys.executable, "-m", "runners.serving.process",
+                "--shed", str(shed.root), "--name", name, "--listen", str(listener.fileno()),
+            ],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[listener.fileno()],
+            start_new_session=True, cwd="/",
+        )  # fmt: skip
+    try:
+        found = _came_up(folder, process)
+    except TrainshedError:
+        stop(shed, name)
+        raise
+    return _as_started(endpoint.name, found, token=token)
+
+
+def serve(
+    shed: Shed,
+    model: str,
+    tell: Tell,
+    *,
+    name: str | None = None,
+    alias: str = "production",
+    port: int | None = None,
+    project_dir: Path | None = None,
+    ready: Callable[[str, str], None],
+) -> None:
+    """Serve in this process until Ctrl-C; raises as `start`. `ready` is told a new token, if any, and the URL."""
+    name = name or model
+    endpoint, token, listener = _asked_for(shed, model, name, alias, port, project_dir)
+    ready(token, _url(endpoint.port))
+    with shed.lock(lock_name(name), wait=False) as mine, _log(shed.endpoint_dir(name)) as log:
+        if not mine:
+            raise UsageError(f'endpoint "{name}" runs already', todo=f"trainshed endpoints stop {name}")
+        try:
+            Supervisor(shed, endpoint, listener, tell, log=log, stays=False).run()
+        finally:
+            write_endpoints.call_off(shed, name)
+
+
+def stop(shed: Shed, name: str) -> bool:
+    """End an endpoint; what it has taken it answers. False when it did not run.
+
+    Raises:
+        UsageError: there is none, or it is another user's.
+        RunFailed: it does not end.
+    """
+    endpoint = read_endpoints.named(shed, name)
+    if endpoint.user != current_user() and endpoint.wanted == "running":
+        raise UsageError(f'endpoint "{name}" is {endpoint.user}\'s, on {endpoint.host}')
+    if endpoint.wanted == "running":
+        write_endpoints.call_off(shed, name)
+    found = standing.read(shed.endpoint_dir(name))
+    ours = [found.supervisor, *(worker.process for worker in found.workers)] if found else []
+    alive = [Identity.from_json(process) for process in ours if standing.is_alive(process)]
+    if not alive:
+        return False
+    processes.signal(alive[0], signal.SIGTERM)  # the supervisor, which ends its workers; without one, a worker
+    if found is not None and not found.alive:
+        for worker in alive[1:]:
+            processes.signal(worker, signal.SIGTERM)
+    if not processes.wait_gone(alive, STOP_S):
+        raise RunFailed(f'endpoint "{name}" does not end', todo=f"its log: {shed.endpoint_dir(name) / 'log.txt'}")
+    return True
+
+
+def status(shed: Shed, name: str) -> EndpointStatus:
+    """One endpoint. Raises UsageError when there is none."""
+    return _status(shed, read_endpoints.named(shed, name))
+
+
+def every(shed: Shed) -> list[EndpointStatus]:
+    return [_status(shed, endpoint) for endpoint in read_endpoints.every(shed)]
+
+
+def log(shed: Shed, name: str, lines: int) -> list[str]:
+    """The last lines of what an endpoint says of itself."""
+    read_endpoints.named(shed, name)
+    return logs.last_lines(shed.endpoint_dir(name) / "log.txt", lines)
+
+
+def create_token(shed: Shed, name: str, token: str, scope: str) -> str:
+    """Make a token for an endpoint; it is told this once. Raises UsageError."""
+    endpoint = _own(shed, name)
+    secret = tokens.create(shed, shed.endpoint_dir(endpoint.name), token, scope)
+    write_endpoints.note(shed, name, "token created", token=token, scope=scope)
+    return secret
+
+
+def revoke_token(shed: Shed, name: str, token: str) -> None:
+    """Let a token open nothing any more, within a second. Raises UsageError."""
+    endpoint = _own(shed, name)
+    tokens.revoke(shed, shed.endpoint_dir(endpoint.name), token)
+    write_endpoints.note(shed, name, "token revoked", token=token)
+
+
+def list_tokens(shed: Shed, name: str) -> list[Token]:
+    return Tokens(shed.endpoint_dir(_own(shed, name).name)).every()
+
+
+def revive(shed: Shed) -> list[str]:
+    """Start again what this user wants to run on this host and nobody looks after: after a reboot, say."""
+    revived = []
+    for endpoint in read_endpoints.wanted(shed, current_user(), socket.gethostname()):
+        if _supervised(shed, endpoint.name):
+            continue
+        with _log(shed.endpoint_dir(endpoint.name)) as out:
+            subprocess.Popen(
+                [sys.executable, "-m", "runners.serving.process", "--shed", str(shed.root), "--name", endpoint.name],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
+            )  # fmt: skip
+        revived.append(endpoint.name)
+    return revived
+
+
+def _asked_for(
+    shed: Shed, model: str, name: str, alias: str, port: int | None, project_dir: Path | None
+) -> tuple[Endpoint, str, socket.socket]:
+    """The endpoint's row, a token where it has none yet, and its socket."""
+    version = read_models.version(shed, model, alias)
+    shed.objects.verify(version.digest)
+    rules = _rules(shed, model, version.run_id, project_dir)
+    before = read_endpoints.find(shed, name)
+    if _supervised(shed, name):
+        raise UsageError(f'endpoint "{name}" runs already', todo=f"trainshed endpoints stop {name}")
+    wanted = port or rules.port
+    if wanted is None and before is not None:
+        with suppress(UsageError):
+            listener = ports.listen(before.port)
+            wanted = before.port
+            listener.close()
+    listener = _listening(shed, name, wanted)
+    chosen = listener.getsockname()[1]
+    folder = shed.make_dir(shed.endpoint_dir(name))
+    shed.make_dir(folder / "log")
+    endpoint = write_endpoints.want(shed, name, model, alias, chosen, rules.model_dump(mode="json"))
+    token = "" if Tokens(folder).every() else create_token(shed, name, FIRST_TOKEN, "admin")
+    return endpoint, token, listener
+
+
+def _listening(shed: Shed, name: str, port: int | None) -> socket.socket:
+    try:
+        return ports.listen(port)
+    except UsageError as err:
+        for other in read_endpoints.every(shed):
+            if other.port == port and other.name != name and _supervised(shed, other.name):
+                raise UsageError(
+                    f'port {port} is taken by endpoint "{other.name}" ({other.user})',
+                    todo=f"choose another with --port, or `trainshed endpoints stop {other.name}`",
+                ) from None
+        raise err
+
+
+def _rules(shed: Shed, model: str, run_id: int, project_dir: Path | None) -> ServeSection:
+    """`[serve]` of the model's project: the one given, else the one that the version was made in, if it is there."""
+    if project_dir is not None:
+        spec = load_project(project_dir)
+        if spec.project.name == model:
+            return spec.serve
+    made_in = Path(read_runs.run(shed, run_id).project_dir)
+    if (made_in / FILE_NAME).is_file():
+        return load_project(made_in).serve
+    return ServeSection()
+
+
+def _came_up(folder: Path, process: subprocess.Popen[bytes]) -> Standing:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        found = standing.read(folder)
+        if found is not None and found.supervisor.get("pid") == process.pid:
+            if found.state == "serving":
+                return found
+            if found.trouble:
+                raise RunFailed(f"nothing serves: {found.trouble}", todo=f"its log: {folder / 'log.txt'}")
+        if process.poll() is not None:
+            raise RunFailed(
+                "the endpoint ended at once: " + " | ".join(logs.last_lines(folder / "log.txt", 3)),
+                todo=f"its log: {folder / 'log.txt'}",
+            )
+        time.sleep(0.03)
+    raise RunFailed(f"nothing serves after {START_S:g} s", todo=f"its log: {folder / 'log.txt'}")
+
+
+def _as_started(name: str, found: Standing, *, token: str = "", already: bool = False) -> Started:
+    serving = found.serving or {}
+    return Started(name, _url(found.port), str(serving.get("model")), int(serving.get("number", 0)), token, already)
+
+
+def _status(shed: Shed, endpoint: Endpoint) -> EndpointStatus:
+    folder = shed.endpoint_dir(endpoint.name)
+    found = standing.read(folder)
+    here = endpoint.host == socket.gethostname()
+    alive = found is not None and (found.alive or any(standing.is_alive(worker.process) for worker in found.workers))
+    state = "stopped" if endpoint.wanted != "running" and not alive else "dead"
+    if found is not None and (alive or not here):
+        state = found.state
+    serving = found.serving if found is not None and alive else None
+    sums = figures.totals(folder)
+    return EndpointStatus(
+        name=endpoint.name,
+        model=endpoint.model,
+        alias=endpoint.alias,
+        user=endpoint.user,
+        host=endpoint.host,
+        url=_url(endpoint.port),
+        state=state,
+        version=serving["number"] if serving else None,
+        digest=serving["digest"] if serving else "",
+        since=found.serving_since if found is not None and serving else None,
+        trouble=found.trouble if found is not None else "",
+        swaps=found.swaps if found is not None else 0,
+        workers=[vars(worker) for worker in found.workers] if found is not None and alive else [],
+        counters=sums.counters,
+        latency_ms=(sums.latency_ms.quantile(0.5), sums.latency_ms.quantile(0.99)),
+    )
+
+
+def _own(shed: Shed, name: str) -> Endpoint:
+    endpoint = read_endpoints.named(shed, name)
+    if endpoint.user != current_user():
+        raise UsageError(f'endpoint "{name}" is {endpoint.user}\'s: only they see its tokens')
+    return endpoint
+
+
+def _supervised(shed: Shed, name: str) -> bool:
+    if not (shed.locks / lock_name(name)).exists():
+        return False
+    with shed.lock(lock_name(name), wait=False, shared=True) as free:
+        return not free
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _log(folder: Path) -> Iterator[Any]:
+    """What the endpoint says of itself goes here; of an old one that has grown long the beginning is put aside."""
+    path = folder / "log.txt"
+    if path.exists() and path.stat().st_size > LOG_KEPT_BYTES:
+        path.replace(path.with_suffix(".old.txt"))
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o660), "ab") as file:
+        yield file

@@ -1,0 +1,67 @@
+"""A port to listen on, and who holds it when it is taken."""
+
+from __future__ import annotations
+
+import errno
+import pwd
+import socket
+from pathlib import Path
+
+from runners.supervision.processes import all_pids, look
+from storage.errors import UsageError
+
+FIRST, LAST = 8123, 8222
+BACKLOG = 4096
+LISTENING = "0A"
+
+
+def listen(port: int | None) -> socket.socket:
+    """A listening socket on 127.0.0.1; without a port the first free one from 8123 on.
+
+    Raises:
+        UsageError: when the port is taken, with the name of who holds it.
+    """
+    for number in [port] if port is not None else range(FIRST, LAST + 1):
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", number))
+            listener.listen(BACKLOG)
+        except OSError as err:
+            listener.close()
+            if err.errno == errno.EACCES:
+                raise UsageError(f"port {number} needs more rights", todo="choose one from 1024 on") from None
+            if err.errno != errno.EADDRINUSE:
+                raise
+            continue
+        return listener
+    if port is None:
+        raise UsageError(f"no port from {FIRST} to {LAST} is free", todo="choose another with --port")
+    holder = held_by(port)
+    raise UsageError(
+        f"port {port} is taken" + (f" by {holder}" if holder else ""), todo="choose another with --port, or stop that"
+    )
+
+
+def held_by(port: int) -> str:
+    """Who listens on a port of this machine: `python (pid 123, bob)`; empty where that cannot be seen."""
+    sockets = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                sockets.add(f"socket:[{fields[9]}]")
+    for pid in all_pids():
+        try:
+            held = {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+            owner = pwd.getpwuid(Path(f"/proc/{pid}").stat().st_uid).pw_name
+        except (OSError, KeyError):
+            continue
+        seen = look(pid)
+        if sockets & held and seen is not None:
+            return f"{seen.name} (pid {pid}, {owner})"
+    return ""

@@ -1,0 +1,33 @@
+"""Looks after an endpoint's prediction log, in a process of its own at the lowest priority, started once a minute."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from storage import predictions
+from storage.errors import TrainshedError
+from storage.serve_section import LogSection
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--rules", required=True)
+    parser.add_argument("--writers", default="")
+    given = parser.parse_args()
+    os.nice(19)
+    rules = LogSection.model_validate_json(given.rules)
+    writers = {int(pid) for pid in given.writers.split(",") if pid}
+    try:
+        predictions.tidy(given.folder, writers, keep_days=rules.keep_days, keep_bytes=int(rules.keep_gb * 2**30))
+    except (TrainshedError, OSError) as err:
+        print(f"the prediction log was not tidied: {err}", flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""A worker of an endpoint: the process that answers. `python -m runners.serving.worker`, started by its supervisor.
+
+Served by uvicorn: its event loop runs in this process and its protocol can be extended, so that one socket is shared
+by all workers and outlives each, a slow client can be told from an idle one, and requests that come in the same turn
+of the loop make one batch. Granian answers bare handlers about as fast, but keeps the loop's connections to itself.
+
+It listens on a socket that it inherits, and is told by lines of JSON on another which version to serve.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import resource
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from runners.serving.app import make_app
+from runners.serving.session import Loaded, Version
+from runners.serving.state import Serving
+from storage.errors import TrainshedError
+from storage.serve_section import ServeSection
+
+SWEEP_S = 0.5
+DRAIN_S = 10
+KEEP_ALIVE_S = 75
+
+log = logging.getLogger("trainshed")
+
+
+class Patient(HttpToolsProtocol):
+    """uvicorn's protocol, which also knows since when it has been waiting for the rest of a request.
+
+    `most` connections at once are held; one more is closed at once.
+    """
+
+    most = 4096
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.waits_since: float | None = time.monotonic()
+        if len(self.connections) > self.most:
+            transport.close()
+
+    def on_message_begin(self) -> None:
+        self.waits_since = time.monotonic()
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        self.waits_since = None
+        super().on_message_complete()
+
+
+class Worker:
+    """The server, its state, and the line to the supervisor."""
+
+    def __init__(self, given: argparse.Namespace, rules: ServeSection) -> None:
+        self.given = given
+        self.rules = rules
+        self.listener = socket.socket(fileno=given.listen)
+        self.control = socket.socket(fileno=given.control)
+        self.serving: Serving | None = None
+        self.server: uvicorn.Server | None = None
+
+    async def run(self) -> None:
+        """Serve until asked to stop."""
+        serving = Serving(
+            self.given.name, Path(self.given.folder), self.rules, self.listener.getsockname()[1], self.given.index
+        )
+        self.serving = serving
+        serving.tokens.refresh()
+        Patient.most = self.rules.max_connections
+        config = uvicorn.Config(
+            make_app(serving),
+            http=Patient,
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+        self.server = uvicorn.Server(config)
+        reader, self.writer = await asyncio.open_connection(sock=self.control)
+        first = await self._told(reader)
+        if first is None or not await self._use(first["version"]):
+            return
+        tasks = [asyncio.create_task(work) for work in (self._follow(reader), self._sweep(serving))]
+        try:
+            await self.server.serve(sockets=[self.listener])
+        finally:
+            serving.draining = True
+            for task in tasks:
+                task.cancel()
+            serving.log.close()
+
+    async def _follow(self, reader: asyncio.StreamReader) -> None:
+        """Do what the supervisor says, until it is gone: then bring up another, or end with it."""
+        while (told := await self._told(reader)) is not None:
+            await self._use(told["version"])
+        if self.given.shed:
+            log.warning("the supervisor is gone, starting another")
+            _start_supervisor(self.given, self.listener)
+        elif self.server is not None:
+            self.server.should_exit = True
+
+    async def _told(self, reader: asyncio.StreamReader) -> dict[str, Any] | None:
+        with suppress(OSError, ValueError):
+            line = await reader.readline()
+            if line:
+                found: dict[str, Any] = json.loads(line)
+                return found
+        return None
+
+    async def _use(self, raw: dict[str, Any]) -> bool:
+        """Load a version beside the one that serves, then change over."""
+        version = Version(**raw)
+        try:
+            loaded = await asyncio.to_thread(Loaded, version, threads=self.rules.threads, device=self.rules.device)
+        except (TrainshedError, OSError, MemoryError) as err:
+            self._say({"said": "refused", "digest": version.digest, "reason": str(err)})
+            return False
+        assert self.serving is not None
+        self.serving.use(loaded)
+        self._say({"said": "serving", "digest": version.digest, "providers": loaded.session.get_providers()})
+        return True
+
+    def _say(self, facts: dict[str, Any]) -> None:
+        with suppress(OSError):
+            self.writer.write(json.dumps(facts).encode() + b"\n")
+
+    async def _sweep(self, serving: Serving) -> None:
+        """Twice a second: clients that are too slow, requests that took too long, tokens that changed."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            serving.expire()
+            serving.tokens.refresh()
+            connections = list(self.server.server_state.connections) if self.server is not None else []
+            serving.figures.put("connections", len(connections))
+            oldest = time.monotonic() - self.rules.timeout_s
+            for connection in connections:
+                if isinstance(connection, Patient) and (connection.waits_since or oldest) < oldest:
+                    connection.transport.abort()
+
+
+def _start_supervisor(given: argparse.Namespace, listener: socket.socket) -> None:
+    os.set_inheritable(listener.fileno(), True)
+    subprocess.Popen(
+        [
+            sys.executable, "-m", "runners.serving.process",
+            "--shed", given.shed, "--name", given.name, "--listen", str(listener.fileno()),
+        ],
+        stdin=subprocess.DEVNULL,
+        pass_fds=[listener.fileno()],
+        start_new_session=True,
+        cwd="/",
+    )  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--folder", required=True)
+    parser.add_argument("--index", type=int, required=True)
+    parser.add_argument("--listen", type=int, required=True)
+    parser.add_argument("--control", type=int, required=True)
+    parser.add_argument("--rules", required=True)
+    parser.add_argument("--shed", default="")
+    given = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s worker %(process)d: %(message)s", level=logging.WARNING)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    worker = Worker(given, ServeSection.model_validate_json(given.rules))
+    import uvloop
+
+    uvloop.run(worker.run())
+
+
+if __name__ == "__main__":
+    main()
