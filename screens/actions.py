@@ -92,6 +92,7 @@ KEYS = {
 }
 
 VIEWS = (
+    ViewEntry(2, "data", "Data", "screens.data:Data"),
     ViewEntry(3, "runs", "Runs", "screens.runs:Runs"),
     ViewEntry(5, "models", "Models", "screens.models:Models"),
 )
@@ -103,10 +104,15 @@ PLACES = (
     Place("text", "in texts", "part"),
     Place("log", "in the log", "part", ("run",)),
     Place("chart", "on a chart", "part"),
+    Place("queue", "with runs", "part", ("runs", "run")),
     Place("runs", "in Runs"),
     Place("run", "on a run's page"),
+    Place("data", "in Data"),
+    Place("dataset", "on a dataset's page"),
+    Place("rows", "among rows", "part", ("dataset",)),
     Place("models", "in Models"),
     Place("page", "on a page of text"),
+    Place("reading", "in a text", "dialog"),
     Place("asking", "in a question", "dialog"),
     Place("agreeing", "in a question", "dialog"),
     Place("palette", "in the palette", "dialog"),
@@ -127,6 +133,22 @@ def _moves(place: str) -> tuple[Action, ...]:
     return tuple(
         Action(f"{place}.{name}", keys, title, tells, shown=False, in_palette=False)
         for name, keys, title, tells in moves
+    )
+
+
+def _parts(place: str) -> tuple[Action, ...]:
+    """From part to part of a page."""
+    tells = "The next part of the page."
+    return (
+        Action(f"{place}.next", "tab,right_square_bracket", "next part", tells, in_palette=False),
+        Action(
+            f"{place}.previous",
+            "shift+tab,left_square_bracket",
+            "part before",
+            "The part before.",
+            shown=False,
+            in_palette=False,
+        ),
     )
 
 
@@ -177,16 +199,43 @@ ACTIONS = (
             ("notes", "n", "Notes, tags, environment, and what happened to it."),
         )
     ),
-    Action("run.next", "tab,right_square_bracket", "next part", "The next part of the page.", in_palette=False),
-    Action(
-        "run.previous", "shift+tab,left_square_bracket", "previous", "The part before.", shown=False, in_palette=False
-    ),
-    Action("run.stop", "x", "stop", "Stop it: at once where it waits, with a moment to save where it works."),
-    Action("run.resume", "r", "resume", "Go on from its last good stage and checkpoint."),
-    Action("run.requeue", "R", "start over", "Queue a new run of exactly what this one froze."),
+    *_parts("run"),
+    Action("queue.stop", "x", "stop", "Stop the run: at once where it waits, with a moment to save where it works."),
+    Action("queue.resume", "r", "resume", "Go on from its last good stage and checkpoint."),
+    Action("queue.requeue", "R", "start over", "Queue a new run of exactly what this one froze."),
+    Action("queue.first", "K", "first", "Let it start before your other runs that wait."),
+    Action("queue.last", "J", "last", "Let it start behind your other runs that wait.", shown=False),
+    Action("queue.priority", "P", "priority", "Give it another priority among everybody's runs.", shown=False),
     Action("run.note", "N", "note", "Add a remark to the run."),
     Action("run.tag", "t", "tag", "File the run under a word."),
     Action("run.copy", "y", "copy", "Copy the run's number and directory."),
+    Action("data.rows", "r", "rows", "Its rows, page by page."),
+    Action("data.diff", "d", "diff", "What changed since the version before."),
+    Action("data.card", "c", "card", "Its card: columns, checks, what changed."),
+    Action("data.sql", "s", "SQL", "Ask it in SQL."),
+    Action("data.origin", "o", "onward", "What came of it: runs and models."),
+    Action("data.copy", "y", "copy", "Copy its name and version.", shown=False),
+    *(
+        Action(f"dataset.{name}", letter, name, tells, shown=False)
+        for name, letter, tells in (
+            ("rows", "r", "Its rows: filtered, sorted, page by page, or by SQL."),
+            ("columns", "c", "Its columns: types, nulls, bounds, distribution."),
+            ("diff", "d", "What changed since the version before."),
+            ("checks", "h", "What validation found."),
+            ("files", "f", "Its files, and the classes of images."),
+            ("onward", "o", "Where it came from, and what came of it."),
+        )
+    ),
+    *_parts("dataset"),
+    Action("dataset.card", "D", "card", "Its card: columns, checks, what changed."),
+    Action("dataset.copy", "y", "copy", "Copy its name and version.", shown=False),
+    Action("rows.filter", "slash", "filter", "Only rows that fit, such as distance > 1000 and carrier = 'UA'."),
+    Action("rows.sql", "s", "SQL", "Ask in SQL; `data` and the tables are there. Empty: the rows again."),
+    Action("rows.table", "t", "table", "The next table, or what the project's query makes of them."),
+    Action("rows.sort", "comma", "sort", "Sort by the column under the cursor, or not any more."),
+    Action("rows.reverse", "full_stop", "reverse", "Turn the order round.", shown=False),
+    Action("rows.profile", "p", "profile", "The distribution of the column under the cursor, beside the rows."),
+    Action("rows.clear", "u", "clear", "Without filter and SQL; breaks off a question that takes long."),
     Action(
         "models.promote",
         "p",
@@ -201,6 +250,7 @@ ACTIONS = (
     Action("models.verify", "v", "verify", "Read its bytes again, compare their hash, and load it.", shown=False),
     Action("models.copy", "y", "copy", "Copy its name and version.", shown=False),
     Action("page.copy", "y", "copy", "Copy the text."),
+    Action("reading.close", "escape,q", "close", "Close it.", in_palette=False),
     Action("asking.close", "escape", "close", "Leave it as it is.", in_palette=False),
     Action("agreeing.agree", "ctrl+y,y", "agree", "Do it.", in_palette=False),
     Action("agreeing.close", "escape,n", "close", "Leave it as it is.", in_palette=False),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from screens.acting import Acting, bindings
 from screens.ink import Line, Span, escaped, folded, line
+from screens.widgets.lines import Lines
 from screens.widgets.painted import Painted
 
 
@@ -101,6 +102,32 @@ class Agreeing(Acting, ModalScreen[str | None]):
             lines.first().focus()
             return
         self.dismiss(reason)
+
+    def do_close(self) -> None:
+        self.dismiss(None)
+
+
+class Reading(Acting, ModalScreen[None]):
+    """Lines to read and to scroll in."""
+
+    PLACE = "reading"
+    CSS_PATH = "styles/dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("reading")]
+
+    def __init__(self, title: str, told: Callable[[int], Sequence[Line]]) -> None:
+        """`told` gives the lines for a width."""
+        super().__init__()
+        self._title, self._told = title, told
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog wide reading") as box:
+            box.border_title = escaped(self._title)
+            box.border_subtitle = "esc closes"
+            yield Lines()
+
+    def on_mount(self) -> None:
+        self.query_one(Lines).flow(self._told)
+        self.query_one(Lines).focus()
 
     def do_close(self) -> None:
         self.dismiss(None)

@@ -47,6 +47,15 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def about(seconds: float) -> str:
+    """`~40 s`, `~4 min`, `~2 h`: as exactly as one can foresee."""
+    if seconds < 55:
+        return f"~{max(10, round(seconds / 10) * 10)} s"
+    if seconds < 3570:
+        return f"~{round(seconds / 60)} min"
+    return f"~{round(seconds / 3600)} h" if seconds < 47.5 * 3600 else f"~{round(seconds / 86400)} d"
+
+
 def ago(at: float, now: float | None = None) -> str:
     """`4 min ago`; `just now` for the last seconds and for clocks that run ahead."""
     amount = (time.time() if now is None else now) - at

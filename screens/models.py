@@ -51,12 +51,13 @@ class Models(View[Key | None, Found]):
     def __init__(self) -> None:
         super().__init__()
         self._found: Found | None = None
+        self._goal: Key | None = None
 
     def body(self) -> ComposeResult:
         with Horizontal(classes="panes"):
             with Vertical(classes="pane", id="list") as box:
                 box.border_title = "models"
-                yield Grid(id="versions", header=False, empty=EMPTY)
+                yield Grid(id="versions", header=False, empty=EMPTY, opens=True)
             with Vertical(classes="pane", id="detail"):
                 yield Lines(id="evidence", empty="")
 
@@ -90,6 +91,8 @@ class Models(View[Key | None, Found]):
         self._found = answer
         columns = [Column("", width=1), Column("", least=4), Column("", grow=True, most=20), Column("", "r", rank=4)]
         self.query_one(Grid).show([row for model in answer.rows for row in _rows(model)], columns=columns)
+        if self._goal is not None:
+            self.go_to(f"{self._goal[0]}@v{self._goal[1]}")
         self._show_details()
 
     def _show_details(self) -> None:
@@ -117,6 +120,14 @@ class Models(View[Key | None, Found]):
 
     def tick(self) -> None:
         self._show_details()
+
+    def go_to(self, reference: str) -> None:
+        """Put the cursor on `flight-delay@v3`, now or when it has been read."""
+        name, _, version = reference.partition("@")
+        number = int(version.removeprefix("v")) if version.removeprefix("v").isdigit() else 0
+        self._goal = (name, number)
+        if self.query_one(Grid).move_to_key(self._goal):
+            self._goal = None
 
     # -- actions
 

@@ -71,6 +71,7 @@ class Palette(Acting, ModalScreen[None]):
             yield Grid(
                 [Column("", grow=True, least=20), Column("", grow=True, most=60, role="dim", rank=3), Column("", "r")],
                 header=False,
+                opens=True,
                 classes="-steady",
                 empty=[[Span("nothing is called so", "dim")]],
             )

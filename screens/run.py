@@ -9,9 +9,11 @@ from textual import on
 from textual.binding import BindingType
 
 from screens.acting import bindings
-from screens.dialogs import Agreeing, Asking
-from screens.ink import Span, escaped, line
-from screens.paged import Paged
+from screens.dialogs import Asking
+from screens.ink import escaped
+from screens.outlook import outlooks
+from screens.paged import Asked, Found, Paged
+from screens.queueing import Queueing
 from screens.sections import Section
 from screens.sections.artifacts import Artifacts
 from screens.sections.charts import Charts, Machine
@@ -27,6 +29,7 @@ from screens.widgets.run_head import RunHead
 
 if TYPE_CHECKING:
     from runners.actions.curves import Kind
+    from runners.actions.forecasts import Outlook
     from runners.actions.runs import RunDetails
     from storage.shed import Shed
     from storage.tables import Run
@@ -34,13 +37,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Seen:
-    """A run; `left_alone` when it is said to be running and its supervisor is gone."""
+    """A run; `left_alone` when it is said to be running and its supervisor is gone, `outlook` while it waits."""
 
     run: RunDetails
     left_alone: bool
+    outlook: Outlook | None = None
 
 
-class RunPage(Paged[Seen]):
+class RunPage(Queueing[Asked, Found[Seen]], Paged[Seen]):
     """A page over the list of runs; `esc` goes back to it."""
 
     PLACE = "run"
@@ -69,14 +73,17 @@ class RunPage(Paged[Seen]):
 
         details = runs.details(shed, self.run_id)
         run = details.row.run
-        return Seen(details, run.status == "running" and not supervised(run))
+        left_alone = run.status == "running" and not supervised(run)
+        return Seen(details, left_alone, outlooks(shed, [run]).get(self.run_id))
 
     def show_head(self, details: Seen) -> None:
         run = details.run.row.run
         head = self.query_one("#head")
         head.border_title = escaped(f"{run.id}  {run.name}")
         head.border_subtitle = escaped("  ".join([*details.run.row.tags, details.run.dataset or "", run.project]))
-        self.query_one(RunHead).show(details.run, left_alone=details.left_alone, reason=self.part != Why.NAME)
+        self.query_one(RunHead).show(
+            details.run, left_alone=details.left_alone, reason=self.part != Why.NAME, outlook=details.outlook
+        )
 
     def first_part(self, details: Seen) -> str:
         return Why.NAME if details.run.row.run.status in ENDED_BADLY else Charts.NAME
@@ -110,33 +117,15 @@ class RunPage(Paged[Seen]):
 
     # -- actions
 
+    def chosen(self) -> dict[int, Run | None]:
+        return {self.run_id: self._run}
+
     def why_not(self, name: str) -> str:
         if self._run is None:
             return "The run has not been read yet." if name != "back" else ""
-        status = self._run.status
-        if name == "why" and status not in ENDED_BADLY:
+        if name == "why" and self._run.status not in ENDED_BADLY:
             return "Nothing went wrong with this run."
-        if name == "stop" and status not in ("running", "queued"):
-            return f"This run is {status}: there is nothing to stop."
-        if name == "resume" and status not in ("failed", "stopped"):
-            return f"This run is {status}; only one that failed or was stopped goes on."
-        if name == "requeue" and status in ("running", "queued"):
-            return f"This run is {status}."
         return super().why_not(name)
-
-    def do_stop(self) -> None:
-        async def stop(agreed: str | None) -> None:
-            if agreed is not None:
-                await self.shell.carry_out(lambda shed: _stop(shed, self.run_id), f"run {self.run_id} is asked to stop")
-
-        told = [line("It gets a moment to write a checkpoint; ", Span("r", "accent"), " takes it up again later.")]
-        self.app.push_screen(Agreeing(f"stop run {self.run_id}", told, verb="stop it", dangerous=True), stop)
-
-    async def do_resume(self) -> None:
-        await self.shell.carry_out(lambda shed: _resume(shed, self.run_id), f"run {self.run_id} waits for its turn")
-
-    async def do_requeue(self) -> None:
-        await self.shell.carry_out(lambda shed: _requeue(shed, self.run_id), "a new run of the same waits for its turn")
 
     def do_note(self) -> None:
         async def add(text: str | None) -> None:
@@ -161,24 +150,6 @@ class RunPage(Paged[Seen]):
         key = event.key
         if isinstance(key, tuple) and key[0]:
             self.shell.open_thing(str(key[0]))
-
-
-def _stop(shed: Shed, run_id: int) -> None:
-    from runners.actions import queueing
-
-    queueing.stop(shed, [run_id])
-
-
-def _resume(shed: Shed, run_id: int) -> None:
-    from runners.actions import queueing
-
-    queueing.resume(shed, run_id)
-
-
-def _requeue(shed: Shed, run_id: int) -> None:
-    from runners.actions import queueing
-
-    queueing.requeue(shed, run_id)
 
 
 def _note(shed: Shed, run_id: int, text: str) -> None:

@@ -19,15 +19,18 @@ from screens.acting import bindings
 from screens.charts.sparkline import sparkline
 from screens.glyphs import bar, glyph, role_of
 from screens.ink import Line, Span, escaped, span
-from screens.view import View
+from screens.outlook import begins, outlooks
+from screens.queueing import Queueing
 from screens.widgets.glance import Glance
 from screens.widgets.grid import AHEAD, Column, Grid, Row
 
 if TYPE_CHECKING:
+    from runners.actions.forecasts import Outlook
     from runners.actions.runs import Listing
     from storage.errors import TrainshedError
     from storage.read.runs import RunRow
     from storage.shed import Shed
+    from storage.tables import Run
 
 SPARK = 10
 MOST_PARAMS = 3
@@ -52,7 +55,7 @@ class Found:
     """The window.
 
     `left_alone` are runs said to be running whose supervisor is gone; `metric` is what the gate of most of them looks
-    at; `sparks` are the curves of it of runs in view.
+    at; `sparks` are the curves of it of runs in view; `outlooks`, read `at` a moment, are those of runs that wait.
     """
 
     asked: Asked
@@ -60,9 +63,11 @@ class Found:
     left_alone: set[int] = field(default_factory=set)
     metric: str = ""
     sparks: dict[int, list[float | None]] = field(default_factory=dict)
+    outlooks: dict[int, Outlook] = field(default_factory=dict)
+    at: float = 0.0
 
 
-class Runs(View[Asked, Found]):
+class Runs(Queueing[Asked, Found]):
     """A table of runs that is always as things are now."""
 
     PLACE = "runs"
@@ -84,7 +89,7 @@ class Runs(View[Asked, Found]):
         yield Input(placeholder="status=failed lr>1e-4 user=ana auroc>=0.7 tag=baseline name", id="filter")
         with Horizontal():
             with Vertical(classes="pane", id="list"):
-                yield Grid(id="runs", empty=[[]])
+                yield Grid(id="runs", empty=[[]], opens=True)
             yield Glance(id="glance")
 
     def on_mount(self) -> None:
@@ -114,7 +119,8 @@ class Runs(View[Asked, Found]):
         )
         alone = {row.run.id or 0 for row in found.rows if row.run.status == "running" and not supervised(row.run)}
         metric = gate_metric(found.rows)
-        return Found(question, found, alone, metric, _sparks(shed, question, found.rows, metric))
+        sparks, waiting = _sparks(shed, question, found.rows, metric), outlooks(shed, [row.run for row in found.rows])
+        return Found(question, found, alone, metric, sparks, waiting, time.time())
 
     def show(self, answer: Found) -> None:
         self._found = answer
@@ -174,6 +180,12 @@ class Runs(View[Asked, Found]):
         self.shell.tell(err)
 
     # -- actions
+
+    def chosen(self) -> dict[int, Run | None]:
+        key = self.query_one(Grid).key
+        rows = self._found.listing.rows if self._found is not None else []
+        known = {row.run.id or 0: row.run for row in rows}
+        return {run_id: known.get(run_id) for run_id in self.marked or ([int(str(key))] if key is not None else [])}
 
     def why_not(self, name: str) -> str:
         if name == "all_projects" and self.shell.project is None:
@@ -296,7 +308,7 @@ def _cells(
     if with_project:
         yield [span(run.project)]
     yield [span(run.user)]
-    yield state(row, status)
+    yield state(row, status, begins(found.outlooks.get(run.id or 0), now - found.at))
     if found.metric:
         value = metric_value(row, found.metric)
         yield [] if value is None else [Span(figures.number(value), "bold")]
@@ -347,8 +359,10 @@ def _sparks(shed: Shed, asked: Asked, rows: Sequence[RunRow], metric: str) -> di
     return dict(zip([ask.run_id for ask in asks], curves.sparks(shed, asks, 2 * SPARK), strict=True))
 
 
-def state(row: RunRow, status: str) -> Line:
-    """How far it is, or how it ended."""
+def state(row: RunRow, status: str, begins: str = "") -> Line:
+    """How far it is, when it begins, or how it ended."""
+    if status == "queued" and begins:
+        return [Span(f"queued, {begins}", role_of(status))]
     if status == "running" and row.run.progress is not None:
         return [*bar(row.run.progress, 8), Span(f" {row.run.progress * 100:3.0f} %")]
     return [Span(status, role_of(status))]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 from textual.app import App
 from textual.binding import BindingType
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from storage.read.changes import Changes
     from storage.shed import Shed
 
+Result = TypeVar("Result")
 LOOK_S = 0.25  # between two looks for commits
 CLOCK_S = 10.0  # between two looks at the clock: "4 min ago" has become "5 min ago"
 MACHINE_S = 3.0
@@ -202,7 +203,7 @@ class Shell(Acting, App[int]):
         told += [f"next: {err.todo}"] if err.todo else []
         self.notify(inert_lines("\n".join(told)), severity="error", markup=False, timeout=12)
 
-    async def carry_out(self, work: Callable[[Shed], object], done: str) -> bool:
+    async def carry_out(self, work: Callable[[Shed], Result], done: str | Callable[[Result], str]) -> bool:
         """Do something with the shed beside the screen, and say so. Returns whether it went well."""
         from storage.errors import TrainshedError
 
@@ -210,11 +211,11 @@ class Shell(Acting, App[int]):
         if shed is None:
             return False
         try:
-            await beside(lambda: work(shed))
+            result = await beside(lambda: work(shed))
         except TrainshedError as err:
             self.tell(err)
             return False
-        self.say(done)
+        self.say(done if isinstance(done, str) else done(result))
         self._news()
         return True
 
@@ -224,11 +225,43 @@ class Shell(Acting, App[int]):
         self.say(f"copied: {text}")
 
     def open_thing(self, reference: str) -> None:
-        """Go to whatever an id stands for: a run's number."""
+        """Go to whatever an id stands for: a run's number, `flights@v2`, `flight-delay@v3`."""
         if reference.isdigit():
             from screens.run import RunPage
 
             self.push_screen(RunPage(int(reference)))
+            return
+        self.run_worker(self._open_named(reference))
+
+    async def _open_named(self, reference: str) -> None:
+        from storage.errors import TrainshedError
+
+        shed = self.shed
+        if shed is None:
+            return
+
+        def kind() -> str:
+            from runners.actions import lineage
+
+            return lineage.trace(shed, reference).back.kind
+
+        try:
+            found = await beside(kind)
+        except TrainshedError as err:
+            self.tell(err)
+            return
+        if found == "dataset version":
+            from screens.dataset import DatasetPage
+
+            self.push_screen(DatasetPage(reference))
+        elif found == "model version":
+            from screens.models import Models
+
+            await self.switch_mode("models")
+            if isinstance(self.screen, Models):
+                self.screen.go_to(reference)
+        elif found == "run":
+            self.open_thing(reference.lower().removeprefix("run").lstrip(" /#r"))
 
     def _take_theme(self, _theme: object) -> None:
         from screens.widgets.grid import Grid

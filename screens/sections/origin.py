@@ -25,7 +25,7 @@ class Origin(Section):
         super().__init__(classes="section")
 
     def compose(self) -> ComposeResult:
-        yield Grid(header=False)
+        yield Grid(header=False, opens=True)
 
     def answer(self, shed: Shed, run_id: int, question: None) -> Lineage:
         from runners.actions import lineage

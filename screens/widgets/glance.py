@@ -9,6 +9,7 @@ from textual.containers import Vertical
 
 from screens.acting import Acting
 from screens.ink import Line, Span, escaped, folded, joined, span
+from screens.outlook import outlooks
 from screens.sections.charts import Asked, Found, hang, read
 from screens.threads import beside
 from screens.widgets.painted import Painted
@@ -16,6 +17,7 @@ from screens.widgets.run_head import RunHead
 from screens.widgets.wall import Wall
 
 if TYPE_CHECKING:
+    from runners.actions.forecasts import Outlook
     from runners.actions.runs import RunDetails
     from storage.shed import Shed
 
@@ -89,10 +91,10 @@ class Glance(Acting, Vertical):
                     continue
                 asked = Asked(max(60, 2 * self.size.width), "step", ())
                 try:
-                    details, found = await beside(lambda s=shed, r=run_id, a=asked: _of(s, r, a))  # type: ignore[misc]
+                    details, outlook, found = await beside(lambda s=shed, r=run_id, a=asked: _of(s, r, a))  # type: ignore[misc]
                 except TrainshedError:
                     continue  # it was forgotten meanwhile
-                self._show(details, found)
+                self._show(details, outlook, found)
         finally:
             self._reading = False
 
@@ -102,18 +104,19 @@ class Glance(Acting, Vertical):
         self.query_one(Given).show({})
         self.query_one(Wall).show([])
 
-    def _show(self, details: RunDetails, found: Found) -> None:
+    def _show(self, details: RunDetails, outlook: Outlook | None, found: Found) -> None:
         run = details.row.run
         self.border_title = escaped(f"{run.id}  {run.name}")
         self.border_subtitle = escaped("  ".join([*details.row.tags, details.dataset or ""]).strip())
-        self.query_one(RunHead).show(details)
+        self.query_one(RunHead).show(details, outlook=outlook)
         self.query_one(Given).show(details.row.params)
         charts = [hang(title, drawn, found.less) for title, drawn in found.charts]
         kept = [chart for chart in charts if chart.curves]
         self.query_one(Wall).show(kept, growing=run.status == "running")
 
 
-def _of(shed: Shed, run_id: int, asked: Asked) -> tuple[RunDetails, Found]:
+def _of(shed: Shed, run_id: int, asked: Asked) -> tuple[RunDetails, Outlook | None, Found]:
     from runners.actions import runs
 
-    return runs.details(shed, run_id), read(shed, run_id, asked, most=MOST)
+    details = runs.details(shed, run_id)
+    return details, outlooks(shed, [details.row.run]).get(run_id), read(shed, run_id, asked, most=MOST)

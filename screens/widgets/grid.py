@@ -15,7 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from screens.acting import Acting, bindings
-from screens.ink import Line, Span, padded, width_of
+from screens.ink import Line, Span, joined, padded, span, width_of
 from screens.widgets.painted import apart, changed_span, strip_of
 
 GAP = 2
@@ -80,6 +80,17 @@ class Grid(Acting, ScrollView, can_focus=True):
             return self.grid
 
     @dataclass
+    class Aside(Message):
+        """The cursor is on another column."""
+
+        grid: Grid
+        column: int
+
+        @property
+        def control(self) -> Grid:
+            return self.grid
+
+    @dataclass
     class Wanted(Message):
         """Rows come into view that are not in the window."""
 
@@ -100,7 +111,9 @@ class Grid(Acting, ScrollView, can_focus=True):
         header: bool = True,
         empty: Sequence[Line] = (),
         scrolls_columns: bool = False,
+        opens: bool = False,
     ) -> None:
+        """With `opens` enter on a line leads somewhere."""
         super().__init__(id=id, classes=classes)
         self.columns = list(columns)
         self.total = 0
@@ -108,10 +121,13 @@ class Grid(Acting, ScrollView, can_focus=True):
         self.empty = list(empty)
         self._header = header
         self._scrolls_columns = scrolls_columns
+        self._opens = opens
+        self.column = 0  # under the cursor, where columns scroll
         self._first_column = 0
         self._first = 0
         self._rows: list[Row] = []
         self._widths: list[int] = []
+        self._natural: list[int] = []
         self._shown: dict[int, Strip] = {}
         self._loaded = False
         self._asked: tuple[int, int] | None = None
@@ -219,27 +235,39 @@ class Grid(Acting, ScrollView, can_focus=True):
         self.move_to(self.total - 1)
 
     def do_left(self) -> None:
-        self._shift_columns(-1)
+        self._to_column(self.column - 1)
 
     def do_right(self) -> None:
-        self._shift_columns(1)
+        self._to_column(self.column + 1)
 
     def do_choose(self) -> None:
-        if self.key is not None:
-            self.post_message(self.Chosen(self, self.key))
+        self.post_message(self.Chosen(self, self.key))
 
     def why_not(self, name: str) -> str:
         if name in ("left", "right") and not self._scrolls_columns:
             return "All columns are in view."
+        if name == "choose" and not self._opens:
+            return "There is nothing behind these lines."
         if name == "choose" and self.key is None:
             return "There is no line to open."
         return ""
 
-    def _shift_columns(self, by: int) -> None:
-        self._first_column = max(0, min(self._first_column + by, len(self.columns) - 1))
+    def _to_column(self, place: int) -> None:
+        """Put the cursor on a column and bring it into view; the first one always stays there."""
+        self.column = max(0, min(place, len(self.columns) - 1))
+        if self.column <= self._first_column:
+            self._first_column = max(0, self.column - 1)
         self._measure()
+        while self.column < len(self.columns) and not self._whole(self.column) and self._first_column < self.column - 1:
+            self._first_column += 1
+            self._measure()
         self._shown.clear()
         self.refresh()
+        self.post_message(self.Aside(self, self.column))
+
+    def _whole(self, place: int) -> bool:
+        """Whether a column is in view with its full width."""
+        return place < len(self._widths) and self._widths[place] >= self._natural[place] > 0
 
     # -- drawing
 
@@ -285,13 +313,20 @@ class Grid(Acting, ScrollView, can_focus=True):
         return strip_of(self._row_line(row, place), width, style, shell.inks, ascii_only=shell.ascii_only)
 
     def _header_line(self) -> list[Span]:
-        return self._laid_out([[Span(column.title, "dim")] for column in self.columns])
+        here = self.column if self._scrolls_columns and self.has_focus else -1
+        titles = [
+            [span(column.title, "accent bold underline" if place == here else "dim")]
+            for place, column in enumerate(self.columns)
+        ]
+        return self._laid_out(titles)
 
     def _row_line(self, row: Row, place: int) -> list[Span]:
+        if row.plain:
+            return [Span(" " * MARGIN), *joined(row.cells)]
         told = self._laid_out([self._inked(column, cell) for column, cell in self._cells(row)])
         if row.marked:
             told = [Span("▌", "accent"), *_without_first(told)]
-        elif place == self.cursor and not row.plain:
+        elif place == self.cursor:
             told = [Span("▸" if self.has_focus else " ", "accent"), *_without_first(told)]
         return told
 
@@ -331,9 +366,10 @@ class Grid(Acting, ScrollView, can_focus=True):
                 default=0,
             )
             natural.append(min(column.most, max(column.least, width_of([Span(column.title)]), widest)))
+        self._natural = natural
         if self._scrolls_columns:
-            natural = [0 if 0 < i < self._first_column + 1 and self._first_column else w for i, w in enumerate(natural)]
-            widths = self._as_many_as_fit(natural)
+            hidden = range(1, self._first_column + 1)
+            widths = self._as_many_as_fit([0 if place in hidden else width for place, width in enumerate(natural)])
         else:
             widths = self._fitted(natural)
         if widths != self._widths:
@@ -415,7 +451,8 @@ class Grid(Acting, ScrollView, can_focus=True):
             return
         if place == self.cursor or event.chain > 1:
             self.move_to(place)
-            self.do_choose()
+            if not self.why_not("choose"):
+                self.do_choose()
         else:
             self.move_to(place)
 

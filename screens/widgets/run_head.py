@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from screens import figures
 from screens.glyphs import bar, glyph, role_of
-from screens.ink import Line, Span, cut, joined, span, spread, width_of, wrapped
+from screens.ink import Line, Span, cut, folded, joined, span, spread, width_of, wrapped
+from screens.outlook import prospect
 from screens.widgets.painted import Painted
 
 if TYPE_CHECKING:
+    from runners.actions.forecasts import Outlook
     from runners.actions.runs import RunDetails
     from storage.tables import Stage
 
@@ -28,10 +30,20 @@ class RunHead(Painted):
         self._alone = False
         self._brief = brief
         self._reason = True
+        self._outlook: Outlook | None = None
+        self._foreseen_at = 0.0
 
-    def show(self, details: RunDetails | None, *, left_alone: bool = False, reason: bool = True) -> None:
+    def show(
+        self,
+        details: RunDetails | None,
+        *,
+        left_alone: bool = False,
+        reason: bool = True,
+        outlook: Outlook | None = None,
+    ) -> None:
         """Draw this run; `left_alone` when it is said to be running and its supervisor is gone."""
         self._details, self._alone, self._reason = details, left_alone, reason
+        self._outlook, self._foreseen_at = outlook, time.time()
         self.repaint()
 
     def paint(self, width: int, height: int) -> Sequence[Line]:
@@ -39,7 +51,10 @@ class RunHead(Painted):
             return [[]]
         now = time.time()
         alone, brief, reason = self._alone, self._brief, self._reason
-        return head_lines(self._details, width, now, left_alone=alone, brief=brief, reason=reason)
+        lines = head_lines(self._details, width, now, left_alone=alone, brief=brief, reason=reason)
+        if self._outlook is not None:
+            lines[1:1] = folded(prospect(self._outlook, now - self._foreseen_at), width)
+        return lines
 
 
 def head_lines(

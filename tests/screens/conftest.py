@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,22 @@ def shed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shed:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("NO_COLOR", raising=False)
     return open_shed(tmp_path / "shed")
+
+
+@pytest.fixture
+def busy(shed: Shed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shed]:
+    """Its only slot is taken, so that whatever is queued waits. An agent that comes to life is ended."""
+    from runners import leases
+    from runners.actions import agents
+    from storage.shed import current_user
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (shed.root / "settings.toml").write_text("[queue]\ncpu_slots = 1\n")
+    lease = leases.take(shed, 0, ["cpu0"], memory=None, user=current_user())
+    assert lease is not None
+    with lease:
+        yield shed
+        agents.stop(shed)
 
 
 @pytest.hookimpl(tryfirst=True)
