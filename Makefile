@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
 export TRAINSHED_HOME ?= $(CURDIR)/.shed
 
 .PHONY: demo test check lint types contracts unit faults bench picture clean help
@@ -11,7 +12,7 @@ help:
 	@echo "make test    everything: lint, types, import contracts, tests"
 	@echo "make check   lint, types and import contracts only"
 	@echo "make faults  the long forms of the fault tests"
-	@echo "make bench   our figures beside the floor and the peers that are installed"
+	@echo "make bench   our figures beside the floor and the peers, which it installs in .venv-bench; NAMES=overlay for one"
 	@echo "make picture draws docs/batch.svg from the real screen"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -46,11 +47,19 @@ unit: $(VENV)/.installed
 faults: $(VENV)/.installed
 	$(BIN)/pytest tests/faults
 
-bench: $(VENV)/.installed
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.installed $(BENCH)/.installed
+	$(BIN)/python -m benchmarks $(NAMES)
+
+# The peers, apart from our own pins. Of .venv they see what they lack themselves: torch, for TensorBoard's writer.
+$(BENCH)/.installed: benchmarks/requirements.txt $(VENV)/.installed
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+	  "$$($(BENCH)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv.pth"
+	@touch $@
 
 clean:
-	rm -rf $(VENV) .shed build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH) .shed build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 picture: $(VENV)/.installed
 	$(BIN)/python docs/picture.py $(BIN)/trainshed --batch -p sample_project

@@ -1,4 +1,4 @@
-"""Our figures beside the floor and the peers that are installed: `make bench`, or `python -m benchmarks.NAME`.
+"""Our figures beside the floor and the peers: `make bench`, or `python -m benchmarks [NAME]…` with those there are.
 
 Each module has `measure() -> list[Row]`. Absolute figures say little about another machine; the ratios are the result.
 """

@@ -11,12 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import Row
+from benchmarks.peers import absent
 
 NAMES = ("log_call", "bare_loop", "overlay", "run_table", "dataset_version", "profile_table", "submit")
 
 
 def main(names: list[str]) -> None:
     console = Console()
+    if absent():
+        console.print(f"not installed, so not measured: {', '.join(absent())}; `make bench` installs the peers")
     rows: list[Row] = []
     for name in names or NAMES:
         console.print(f"[dim]{name} …[/dim]")
@@ -41,7 +44,7 @@ def main(names: list[str]) -> None:
 
 
 def _figure(value: float | None, unit: str) -> str:
-    return "–" if value is None else f"{value:.3g} {unit}"
+    return "–" if value is None else f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
 if __name__ == "__main__":

@@ -1,18 +1,16 @@
 """A dataset version of 1 GB in 200 files and of 20,000 files of 4 KB, and the same again, unchanged.
 
 The floor of the first is hashing alone (blake3, nothing kept), of the second a walk that takes each file's stat. Ours
-is the whole verb, recorded and synced. The peer is DVC, where installed: `dvc add`, and `dvc status` of what is
+is the whole verb, recorded and synced. The peer is DVC: `dvc add`, and `dvc status` of what is
 unchanged. In turn, A B A B, files in the page cache, on the file system of the temporary folder.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from benchmarks import Row
+from benchmarks.peers import interpreter
 from runners.actions import datasets
 from storage.shed import open_shed
 
@@ -90,8 +89,9 @@ def _times(scratch: Path, tree: Path, big: bool) -> dict[str, float]:
         timed("add again", add)
         shed.close()
         shutil.rmtree(shed.root)
-        if importlib.util.find_spec("dvc") and round_ < DVC_ROUNDS:
-            _time_dvc(scratch / "dvc", tree, timed)
+        python = interpreter("dvc")
+        if python and round_ < DVC_ROUNDS:
+            _time_dvc(python, scratch / "dvc", tree, timed)
     return {name: statistics.median(figures) for name, figures in times.items()}
 
 
@@ -114,11 +114,11 @@ def _walk(tree: Path) -> int:
     return seen
 
 
-def _time_dvc(folder: Path, tree: Path, timed: Callable[[str, Callable[[], object]], None]) -> None:
+def _time_dvc(python: str, folder: Path, tree: Path, timed: Callable[[str, Callable[[], object]], None]) -> None:
     environment = {**os.environ, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(folder / "site")}
 
     def dvc(*words: str) -> None:
-        command = [sys.executable, "-m", "dvc", *words]
+        command = [python, "-m", "dvc", *words]
         subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
 
     folder.mkdir()

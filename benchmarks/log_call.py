@@ -1,12 +1,11 @@
 """`run.log` of 10 metrics: what the training loop pays for it, in a tight loop and at 200 steps a second.
 
 The floor packs the same points into 24-byte records and writes them at every step. Peers: TensorBoard, trackio, mlflow
-(its asynchronous way) and W&B (offline), each where installed. Every logger has a process of its own, in turn, A B A B.
+(its asynchronous way) and W&B (offline). Every logger has a process of its own, in turn, A B A B.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import random
@@ -20,17 +19,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import Row
+from benchmarks.peers import ROOT, interpreter
 
 NAMES = [f"train/metric_{number}" for number in range(10)]
 ROUNDS = 5
 PEER_ROUNDS, PEER_STEPS = 2, 2_000  # a peer's import alone takes seconds, and so do 10,000 steps
 TIGHT, PACED = (10_000, 0.0), (400, 200.0)  # steps, and how many a second (0: as many as go)
-PEERS = {"tensorboard": "tensorboard", "trackio": "trackio", "mlflow": "mlflow", "wandb": "wandb"}
+PEERS = ("tensorboard", "trackio", "mlflow", "wandb")
 Log = Callable[[dict[str, float], int], object]
 
 
 def measure() -> list[Row]:
-    installed = [name for name, module in PEERS.items() if importlib.util.find_spec(module)]
+    installed = [name for name in PEERS if interpreter(name)]
     rows = []
     for what, (steps, hertz), goal in (
         ("run.log of 10 metrics, tight loop", TIGHT, "≤ 2× floor and ≤ ¼ of the fastest tracker; ≤ 4 µs"),
@@ -53,8 +53,8 @@ def _in_a_process(name: str, steps: int, hertz: float) -> float:
     """Mean microseconds of a step, as the loop sees it."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.log_call", name, str(steps), str(hertz), folder],
-            cwd=Path(__file__).parent.parent,
+            [interpreter(name) or sys.executable, "-m", "benchmarks.log_call", name, str(steps), str(hertz), folder],
+            cwd=ROOT,
             env={**os.environ, **_QUIET, "TRACKIO_DIR": folder},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,12 +1,12 @@
 """A profile of 10 million rows × 12 columns, 500 MB of Parquet: seconds, and the peak of resident memory.
 
 Each reader is a process of its own, imports included, in turn, A B A B, the file in the page cache. The floor is one
-DuckDB scan that sums the numbers. Peers, where installed: DuckDB's SUMMARIZE, polars' describe, pandas' describe.
+DuckDB scan that sums the numbers. Peers: DuckDB's SUMMARIZE, polars' describe, pandas' describe.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import resource
 import statistics
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import Row
+from benchmarks.peers import ROOT, interpreter
 
 ROUNDS = 3
 NUMBERS = ("id", "f1", "f2", "f3", "f4", "i1", "i2", "label")
@@ -38,7 +39,7 @@ def measure() -> list[Row]:
         figures: dict[str, list[tuple[float, float]]] = {}
         for _ in range(ROUNDS):
             for name in _READERS:
-                if name in ("ours", "floor") or importlib.util.find_spec(name.partition(" ")[0]):
+                if name not in _APART or interpreter(_APART[name]):
                     figures.setdefault(name, []).append(_in_a_process(name, file))
     medians = {name: tuple(map(statistics.median, zip(*each, strict=True))) for name, each in figures.items()}
     ours, floor = medians.pop("ours"), medians.pop("floor")
@@ -66,8 +67,9 @@ def _make(file: Path) -> None:
 
 
 def _in_a_process(name: str, file: Path) -> tuple[float, float]:
-    command = [sys.executable, "-m", "benchmarks.profile_table", name, str(file)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    python = interpreter(_APART[name]) if name in _APART else None
+    command = [python or sys.executable, "-m", "benchmarks.profile_table", name, str(file)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
     seconds, mebibytes = json.loads(told)
     return seconds, mebibytes
 
@@ -110,6 +112,7 @@ _READERS: dict[str, Callable[[str], None]] = {
     "duckdb summarize": _duckdb,
     "pandas describe": _pandas,
 }
+_APART = {"polars describe": "polars", "pandas describe": "pandas"}
 
 
 if __name__ == "__main__":

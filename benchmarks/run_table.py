@@ -1,6 +1,7 @@
 """10,000 runs with 10 params and 5 last metrics: filtered, sorted, the first page of 50.
 
-The floor is DuckDB over one Parquet file of the same rows, already open; mlflow's client is the peer where installed.
+The floor is DuckDB over one Parquet file of the same rows, already open; the peer is mlflow's client, in a process of
+its own, over SQLite.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,6 +19,7 @@ import duckdb
 from sqlalchemy import insert
 
 from benchmarks import Row
+from benchmarks.peers import ROOT, interpreter
 from storage.read import runs as read_runs
 from storage.shed import Shed, open_shed
 from storage.tables import Run, RunMetric, RunParam
@@ -39,6 +42,8 @@ def measure() -> list[Row]:
             lambda: len(read_runs.page(shed, limit=50)),
             lambda: len(con.execute(f"select * from read_parquet('{parquet}') order by id desc limit 50").fetchall()),
         )
+        python = interpreter("mlflow")
+        peers = {"mlflow": _in_a_process(python, Path(folder))} if python else {}
         counted = read_runs.count(shed, "status=done p0>0.5 m1<0.9")
         row = con.execute(f"select count(*) from ({query.replace('limit 50', '')})").fetchone()
         assert row is not None
@@ -49,12 +54,19 @@ def measure() -> list[Row]:
             what="10,000 runs: 3 filters, sort by a metric, page 1",
             ours=ours,
             floor=floor,
-            peers={},
+            peers=peers,
             goal=goal,
             unit="ms",
         ),
         Row(what="10,000 runs: newest 50", ours=newest, floor=plain_floor, peers={}, goal=goal, unit="ms"),
     ]
+
+
+def _in_a_process(python: str, folder: Path) -> float:
+    """Median milliseconds of the same page from mlflow."""
+    command = [python, "-m", "benchmarks.run_table_peers", str(folder)]
+    told = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return float(told.stdout.splitlines()[-1])
 
 
 def _fill(folder: Path) -> tuple[Shed, Path]:
