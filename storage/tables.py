@@ -161,7 +161,7 @@ class Trial(SQLModel, table=True):
     sweep_id: int = Field(foreign_key="sweep.id", primary_key=True)
     number: int = Field(primary_key=True)
     run_id: int | None = Field(default=None, foreign_key="run.id", index=True)
-    status: str  # queued, running, done, pruned, failed
+    status: str  # queued, running, done, pruned, failed; stopped with its sweep, and again when that goes on
     params: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     value: float | None = None
     last_step: int | None = None

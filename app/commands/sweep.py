@@ -52,6 +52,7 @@ def start(
 ) -> None:
     """Begin the sweep that `[sweep]` in trainshed.toml describes, on the project as it is now."""
     from app.views.sweeps import announce
+    from runners.actions import sweeping
 
     scope = scope_of(context)
     given: dict[str, Any] = {
@@ -64,7 +65,7 @@ def start(
         "seed": seed,
         "finish": finish,
     }
-    started = verbs.start(
+    started = sweeping.start(
         scope.shed(),
         scope.project_dir(),
         params=dict(assignment(text) for text in set_ or ()),
@@ -109,9 +110,11 @@ def follow(context: typer.Context, sweep: SweepId) -> None:
 @app.command()
 def stop(context: typer.Context, sweep: SweepId) -> None:
     """Stop a sweep: no further trial begins, and those at work are asked to stop."""
+    from runners.actions import sweeping
+
     scope = scope_of(context)
     sweep_id = verbs.parsed_id(sweep)
-    stopped = verbs.stop(scope.shed(), sweep_id)
+    stopped = sweeping.stop(scope.shed(), sweep_id)
     scope.out.finish(sweep=sweep_id, stopped=stopped)
     runs = f", with {len(stopped)} of its runs" if stopped else ""
     scope.out.say(f"sweep {sweep_id} is stopped{runs}; `trainshed sweep resume {sweep_id}` goes on")
@@ -121,9 +124,10 @@ def stop(context: typer.Context, sweep: SweepId) -> None:
 def resume(context: typer.Context, sweep: SweepId, trials: Trials = None, follow: Follow = False) -> None:
     """Go on with a sweep that was stopped or failed; with --trials, try more than it should at first."""
     from app.views.sweeps import announce
+    from runners.actions import sweeping
 
     scope = scope_of(context)
-    started = verbs.resume(scope.shed(), verbs.parsed_id(sweep), trials=trials)
+    started = sweeping.resume(scope.shed(), verbs.parsed_id(sweep), trials=trials)
     announce(scope.out, started)
     if follow:
         _followed(context, started.sweep.id or 0)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.output import At, Output, Styled, Table, can_write
 from app.views.facts import COLOURS, status
-from runners.actions.sweeps import Started, SweepDetails, TrialDetails
-from runners.pipeline import Event
+from runners.actions.sweeps import Event, SweepDetails, TrialDetails
 from runners.sweeps.search import Search
 from screens import figures
 from storage.read.sweeps import SweepRow
+
+if TYPE_CHECKING:
+    from runners.actions.sweeping import Started
 
 BAR = 20
 ENDED = ("done", "pruned", "failed", "stopped")

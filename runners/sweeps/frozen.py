@@ -6,17 +6,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
-from runners import launching
-from runners.launching import Launch
 from runners.sweeps.search import Search
 from storage.errors import RunFailed
 from storage.shed import Shed
 from storage.tables import Sweep
 from storage.write.runs import NewRun
+
+if TYPE_CHECKING:
+    from runners.launching import Launch
 
 SURROUNDINGS = ("diff.patch", "environment.json")
 
@@ -30,6 +31,8 @@ class Frozen:
 
     def run(self, name: str, params: Mapping[str, Any], *, until: str | None, sweep: tuple[int, int]) -> NewRun:
         """A run with these params; `sweep` is the sweep and the number of the trial."""
+        from runners import launching  # half a second that a list of sweeps does without
+
         base = replace(self.base, until=until)
         spec, identity = launching.with_params(base, self.content, dict(params))
         return replace(
@@ -95,6 +98,8 @@ class Orders:
 
 
 def frozen_of(shed: Shed, launch: Launch) -> Frozen:
+    from runners import launching
+
     return Frozen(launching.new_run(shed, launch), launch.added.version.content)
 
 

@@ -12,7 +12,6 @@ from itertools import takewhile
 
 import numpy as np
 
-from runners.supervised import EVENTS
 from runners.sweeps.search import TEST, Search
 from storage import metrics
 from storage.metrics import Series
@@ -82,6 +81,8 @@ def result(shed: Shed, run_id: int, search: Search) -> Result:
 
 def progress(shed: Shed, run_id: int) -> float:
     """How far the run said last that it is, 0 to 1: as it was told, while its row follows a few seconds later."""
+    from runners.supervised import EVENTS
+
     try:
         with (shed.run_dir(run_id) / EVENTS).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
