@@ -11,6 +11,8 @@ import pytest
 import screens
 from screens.acting import Acting
 from screens.actions import ACTIONS, PLACES, Action, clashes
+from screens.dataset import DatasetPage
+from screens.run import RunPage
 
 # Keys that terminals, tmux, screen or habit give to something else: allowed beside another key only.
 NEVER_ALONE = {"ctrl+b", "ctrl+a", "ctrl+m", "ctrl+h", "ctrl+i", "ctrl+enter"}
@@ -33,6 +35,8 @@ def _who_does(action: Action) -> list[type[Acting]]:
 def test_every_action_can_be_done_where_it_belongs(action: Action) -> None:
     doers = _who_does(action)
     assert doers, f"nobody's PLACE is {action.place}"
+    led_to = {"app": {view.name for view in VIEWS}}
+    led_to |= {page.PLACE: {section.NAME for section in page.SECTIONS} for page in (RunPage, DatasetPage)}
     if action.name in led_to.get(action.place, set()):
         return  # it brings that view, or that part of the page, to the front
     assert all(callable(getattr(doer, f"do_{action.name}", None)) for doer in doers)
