@@ -10,7 +10,7 @@ import pytest
 
 import screens
 from screens.acting import Acting
-from screens.actions import ACTIONS, PLACES, Action, clashes
+from screens.actions import ACTIONS, PLACES, VIEWS, Action, clashes
 from screens.dataset import DatasetPage
 from screens.run import RunPage
 
