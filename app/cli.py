@@ -26,6 +26,8 @@ NOUNS = {
     "sweep": "Try params, and stop early what does worse than others.",
     "digest": "What happened since you were last here.",
     "models": "The registry: versions, gate, promotion, rollback.",
+    "triggers": "What retrains a project by itself, and why it did.",
+    "alerts": "What people should know, whom it reached, who has seen it.",
     "serve": "Serve a model until Ctrl-C.",
     "endpoints": "Models that serve: start, stop, look, tokens.",
     "exec": "Queue any command under a lease.",

@@ -28,6 +28,7 @@ from runners.agency.state import situation
 from runners.queue import Holding
 from runners.supervision.processes import identify, identify_self, watch
 from runners.sweeps import process as sweep_process
+from runners.triggers import process as trigger_process
 from storage.durable import write_whole
 from storage.errors import TrainshedError
 from storage.read import queue as read_queue
@@ -53,6 +54,7 @@ class Agent:
         self.user = current_user()
         self.supervisors: dict[int, int] = {}
         self.sweeps: dict[int, int] = {}
+        self.watcher: int | None = None  # the fork that watches for triggers
         self.starting: dict[int, Holding] = {}
         self.lengths = Lengths()
         self.watched: dict[int, int] = {}  # pidfd → run, of supervisors that an earlier agent forked
@@ -92,6 +94,7 @@ class Agent:
             self.recover_at = now + RECOVER_S
             self._recover()
             self._look_after_sweeps()
+            self._look_after_triggers()
         if changed or now >= self.look_at:
             self.look_at = now + FULL_LOOK_S
             self._start_what_may()
@@ -156,6 +159,13 @@ class Agent:
                 work = partial(sweep_process.carry_out, sweep_id=sweep_id)
                 self.sweeps[self._fork(f"sweep {sweep_id}", work)] = sweep_id
 
+    def _look_after_triggers(self) -> None:
+        """One process watches for all triggers of the user's, and sends their alerts; killed, it gets a successor."""
+        if trigger_process.needed(self.shed, self.user, os.uname().nodename):
+            self.busy_at = time.monotonic()
+            if self.watcher is None and not self.home.off.exists() and not trigger_process.lives(self.shed):
+                self.watcher = self._fork("triggers", trigger_process.watch)
+
     def _supervise(self, run_id: int, work: Callable[[Path], None]) -> None:
         self.supervisors[self._fork(f"run {run_id}", work)] = run_id
 
@@ -185,11 +195,14 @@ class Agent:
             os._exit(code)
 
     def _reap(self) -> None:
-        while self.supervisors or self.sweeps:
+        while self.supervisors or self.sweeps or self.watcher is not None:
             pid, _ = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
             self.sweeps.pop(pid, None)
+            if pid == self.watcher:
+                self.watcher = None
+                self.recover_at = 0.0
             run_id = self.supervisors.pop(pid, None)
             if run_id is not None:
                 self.starting.pop(run_id, None)

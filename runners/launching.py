@@ -44,8 +44,18 @@ class Launch:
     identity: str
 
 
-def freeze(shed: Shed, project_dir: Path, *, params: dict[str, Any], until: str | None) -> Launch:
+def freeze(
+    shed: Shed,
+    project_dir: Path,
+    *,
+    params: dict[str, Any],
+    until: str | None,
+    spec: ProjectSpec | None = None,
+    added: Added | None = None,
+) -> Launch:
     """Freeze the project as it is now; its data becomes a dataset version, its code is kept as objects.
+
+    `spec` stands for what its file says, `added` is the version to use instead of the files as they are.
 
     Raises:
         UsageError, DataInvalid: when it could not be started as it is. Nothing is queued or started then.
@@ -56,10 +66,10 @@ def freeze(shed: Shed, project_dir: Path, *, params: dict[str, Any], until: str 
             expected="one of " + ", ".join(STAGE_NAMES),
             todo=nearest(until, STAGE_NAMES),
         )
-    spec = load_project(project_dir, overrides=params)
+    spec = project.with_params(spec, params) if spec is not None else load_project(project_dir, overrides=params)
     gate.check_rules(project_dir, spec)
     python = environment.interpreter(project_dir, spec.project.python)
-    added = datasets.add_for_project(shed, project_dir, spec)
+    added = added or datasets.add_for_project(shed, project_dir, spec)
     globs = [glob for globs in spec.dataset.globs.values() for glob in globs]
     code = snapshot.freeze(project_dir, globs, want_diff=spec.project.snapshot_diff)
     snapshot.store(code, shed.objects.put_bytes)

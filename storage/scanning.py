@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from storage.collecting import no_collections
-from storage.errors import DataInvalid
+from storage.errors import DataInvalid, UsageError
 from storage.globs import Found, expand
 from storage.hashing import Progress, hash_files
 from storage.statcache import NOTHING, KnownFiles, Stat, known_files, load, save
@@ -50,8 +50,15 @@ class Scan:
 
 
 @no_collections()
-def scan(root: Path, globs: Sequence[str], stat_cache: Path, *, progress: Progress | None = None) -> Scan:
-    """Find and hash the files that `globs` match below `root`, as `storage.globs.expand` says.
+def scan(
+    root: Path,
+    globs: Sequence[str],
+    stat_cache: Path,
+    *,
+    progress: Progress | None = None,
+    leave_out: Collection[str] = (),
+) -> Scan:
+    """Find and hash the files that `globs` match below `root`, as `storage.globs.expand` says; some are left out.
 
     `stat_cache` is read here and written by `remember`; each list of globs needs a file of its own.
 
@@ -62,6 +69,10 @@ def scan(root: Path, globs: Sequence[str], stat_cache: Path, *, progress: Progre
     """
     started = time.time_ns()
     found = expand(root, globs)
+    for path in leave_out:
+        found.pop(path, None)
+    if not found:
+        raise UsageError("every file that matches is left out", place=str(root))
     _check_names(found)
     # In columns: a step for each of 20,000 files would take as long as the walk.
     paths = tuple(sorted(found))

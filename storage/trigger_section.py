@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from storage.sections import Fault, Section
 
-On = Literal["new-data", "schedule", "drift", "performance", "code"]
+On = Literal["new-data", "schedule", "code"]
 Do = Literal["retrain", "notify", "wait"]
 Severity = Literal["info", "warning", "critical"]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}$")]
@@ -18,8 +18,6 @@ Minutes = Annotated[float, Field(ge=0, le=366 * 24 * 60, allow_inf_nan=False)]
 
 OF_KIND: dict[str, tuple[str, ...]] = {  # the keys that only one kind of trigger has
     "schedule": ("cron", "timezone"),
-    "drift": ("psi", "columns", "min_rows"),
-    "performance": ("metric", "min", "max", "min_rows"),
     "code": ("branch",),
     "new-data": ("min_rows",),
 }
@@ -40,9 +38,7 @@ class TriggerSection(Section):
         backfill: the rows that a run of it learns from: `all`, or such as `last 6 months` by [split] column.
         most_in_a_row: a breaker: so many runs in a row, each begun within an hour of the one before, pause it.
         cron: five fields, in `timezone`.
-        psi: how far a column must have shifted (population stability index).
         min_rows: fewer new rows than this do not count.
-        metric, min, max: what production must keep on newly labelled rows.
         branch: whose new commits count; default: what is checked out.
     """
 
@@ -56,12 +52,7 @@ class TriggerSection(Section):
     most_in_a_row: Annotated[int, Field(ge=2, le=1000)] = 10
     cron: str | None = None
     timezone: str = "UTC"
-    psi: Annotated[float, Field(gt=0, le=100)] = 0.25
-    columns: list[str] = Field(default_factory=list)
     min_rows: Annotated[int, Field(ge=1)] = 1
-    metric: str | None = None
-    min: float | None = None
-    max: float | None = None
     branch: str | None = None
 
     @property
@@ -107,8 +98,6 @@ class TriggerSection(Section):
                 raise Fault(f'on = "{self.on}" has no such key; it belongs to on = "{kinds[0]}"', key)
         if self.on == "schedule" and self.cron is None:
             raise ValueError('on = "schedule" needs cron = "0 6 * * *" (minute hour day month weekday)')
-        if self.on == "performance" and (self.metric is None or (self.min is None) == (self.max is None)):
-            raise ValueError('on = "performance" needs metric = "…" and either min = … or max = …')
         return self
 
 
@@ -119,14 +108,12 @@ class AlertsSection(Section):
         to: `env:NAME` or `file:PATH`, each holding one or more addresses.
         least: alerts below this severity are only listed.
         quiet_hours: such as `22:00-07:00` in `timezone`: only critical alerts are sent then, the others after.
-        report: times of day, such as `08:00`, at which a report is sent.
     """
 
     to: list[str] = Field(default_factory=list)
     least: Severity = "warning"
     quiet_hours: str | None = None
     timezone: str = "UTC"
-    report: list[str] = Field(default_factory=list)
 
     @field_validator("to")
     @classmethod
@@ -149,14 +136,6 @@ class AlertsSection(Section):
         ends = value.split("-") if value is not None else []
         if value is not None and (len(ends) != 2 or not all(CLOCK.fullmatch(end.strip()) for end in ends)):
             raise ValueError('expected such as "22:00-07:00"')
-        return value
-
-    @field_validator("report")
-    @classmethod
-    def _times_of_day(cls, value: list[str]) -> list[str]:
-        for given in value:
-            if not CLOCK.fullmatch(given):
-                raise ValueError(f'{given!r}: expected a time of day such as "08:00"')
         return value
 
 

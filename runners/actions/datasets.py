@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,8 +76,12 @@ def add_for_project(
     by_reference: bool = False,
     note: str = "",
     progress: Progress | None = None,
+    leave_out: Collection[str] = (),
 ) -> Added:
-    """The version that the project's files are now: a new one, or the one that has exactly this content."""
+    """The version that the project's files are now: a new one, or the one that has exactly this content.
+
+    `leave_out` are paths of files that do not belong to it although a pattern matches them.
+    """
     dataset = spec.dataset
     globs = dataset.globs if dataset.kind == "table" else {"files": dataset.globs["data"]}
     return adding.add(
@@ -89,6 +93,7 @@ def add_for_project(
         by_reference=by_reference or dataset.reference,
         note=note,
         progress=progress,
+        leave_out=leave_out,
     )
 
 

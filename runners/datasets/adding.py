@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -63,6 +63,7 @@ class Work:
     kind: Kind
     by_reference: bool
     progress: Progress | None
+    leave_out: frozenset[str] = frozenset()
 
     def telling(self, what: str) -> Callable[[int, int], None] | None:
         return partial(self.progress, what) if self.progress else None
@@ -78,8 +79,9 @@ def add(
     by_reference: bool = False,
     note: str = "",
     progress: Progress | None = None,
+    leave_out: Collection[str] = (),
 ) -> Added:
-    """Make a version of the files that `tables` (name → patterns below `root`) match.
+    """Make a version of the files that `tables` (name → patterns below `root`) match, but for those to `leave_out`.
 
     Raises:
         UsageError: for a bad name or pattern, one that matches nothing, or a kind that the dataset is not of.
@@ -89,7 +91,7 @@ def add(
     if known is not None and known.kind != kind:
         raise UsageError(f'dataset "{name}" is of kind {known.kind}, not {kind}', todo="give it another name")
     versions = read_datasets.versions(shed, name) if known is not None else []
-    work = Work(shed, name, kind, by_reference, progress)
+    work = Work(shed, name, kind, by_reference, progress, frozenset(leave_out))
     try:
         shed.make_dir(shed.dataset_dir(name))
     except OSError as err:
@@ -114,7 +116,7 @@ def _scanned(work: Work, root: Path, table: str, patterns: Sequence[str]) -> Sca
     # One cache a table and place: a pattern more or less must not have everything read again.
     key = blake3(repr((str(root), table)).encode()).hexdigest()[:16]
     cache = work.shed.dataset_dir(work.name) / f"stat-{key}"
-    return scanning.scan(root, patterns, cache, progress=work.telling("reading"))
+    return scanning.scan(root, patterns, cache, progress=work.telling("reading"), leave_out=work.leave_out)
 
 
 @no_collections()

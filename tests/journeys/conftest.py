@@ -132,6 +132,8 @@ def workstation(tmp_path: Path) -> Iterator[Workstation]:
         process.kill()
     for path in (tmp_path / "shed" / "sweeps").glob("*/process.json"):
         processes.signal(Identity.from_json(json.loads(path.read_bytes())), signal.SIGKILL)
+    for home in (tmp_path / "state").glob("trainshed/agents/*"):
+        (home / "off").touch()  # or what watches for triggers brings up another agent
     agent = station.agent()
     if agent is not None:
         processes.signal(agent, signal.SIGKILL)

@@ -54,7 +54,6 @@ def test_a_run_is_the_same_whatever_its_project_says_of_triggers() -> None:
         ('[[trigger]]\non = "new-data"\nname = "a"\n[[trigger]]\non = "new-data"\nmost_a_day = 0\n', 13, "most_a_day"),
         ('[alerts]\nto = ["slack://secret/token"]\n', 9, "does not belong into this file"),
         ('[alerts]\nquiet_hours = "22-7"\n', 9, "22:00-07:00"),
-        ('[alerts]\nreport = ["25:00"]\n', 9, "time of day"),
     ],
 )
 def test_a_fault_is_told_with_its_line(text: str, line: int, told: str) -> None:

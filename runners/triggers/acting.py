@@ -1,0 +1,140 @@
+"""What a firing does: it launches the pipeline, tells somebody, or waits for a person. Each of them once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+
+from runners import launching
+from runners.actions import datasets, queueing
+from runners.actions.queueing import Wanted
+from runners.agency import requests
+from runners.agency.home import Home
+from runners.datasets.adding import Added
+from runners.triggers.orders import Orders
+from runners.triggers.window import windowed
+from storage.errors import DataInvalid, TrainshedError
+from storage.project import load_project
+from storage.read import datasets as read_datasets
+from storage.read import models as read_models
+from storage.read import runs as read_runs
+from storage.read import triggers as read_triggers
+from storage.shed import Shed
+from storage.tables import Firing, Run, Trigger
+from storage.trigger_section import Severity
+from storage.write import alerts as write_alerts
+from storage.write import triggers as write_triggers
+from storage.write.queue import Ask
+
+PATIENCE_S = 600.0  # so long a launch that the files' state prevents is tried again
+ENDED = ("done", "failed", "stopped", "refused", "invalid", "waiting")
+
+
+def carry_out(shed: Shed, trigger: Trigger, orders: Orders, firing: Firing) -> str:
+    """Do what was decided about a firing that was only seen so far; returns why it has to wait, where it does."""
+    assert firing.id is not None
+    if firing.decision == "wait":
+        write_triggers.ask_person(shed, firing.id)
+        _tell(shed, trigger, firing, "warning", f"retrain? {firing.why}", f"trainshed triggers approve {firing.id}")
+    elif firing.decision == "notify":
+        _tell(shed, trigger, firing, "warning", firing.why, "")
+        write_triggers.end(shed, firing.id, "told")
+    else:
+        try:
+            launch(shed, trigger, orders, firing)
+        except DataInvalid as err:
+            if time.time() - firing.at < PATIENCE_S:
+                return f"cannot start yet: {err.message}"
+            _failed(shed, trigger, firing, err)
+        except TrainshedError as err:
+            _failed(shed, trigger, firing, err)
+    return ""
+
+
+def launch(shed: Shed, trigger: Trigger, orders: Orders, firing: Firing) -> Run | None:
+    """Queue the run of a firing, on the dataset version that it saw; None where it has one already.
+
+    Raises:
+        TrainshedError: when the project cannot be started as it is.
+    """
+    assert firing.id is not None
+    spec = windowed(load_project(orders.project_dir), orders.spec)
+    if firing.dataset_version_id is not None:
+        dataset, version = read_datasets.version_by_id(shed, firing.dataset_version_id)
+        added = Added(shed, dataset, version, False, 0)
+    else:
+        added = datasets.add_for_project(shed, orders.project_dir, spec, leave_out=left_out(shed, trigger))
+    frozen = launching.freeze(shed, orders.project_dir, params={}, until=None, spec=spec, added=added)
+    new = launching.new_run(shed, frozen, name=trigger.name, tags=(f"trigger-{trigger.name}",))
+    queueing.foreseen(shed, new, spec.train.gpus, Wanted())
+    home = Home(shed)
+    request = requests.keep(home, requests.of_pipeline(frozen.identity, orders.env))
+    run = write_triggers.queue_run(shed, firing.id, new, Ask(request, spec.train.gpus, retries=spec.train.retries))
+    if run is None:
+        requests.forget(home, request)
+        return None
+    launching.write_down(shed, frozen, run.id or 0)
+    home.knock()
+    return run
+
+
+def left_out(shed: Shed, trigger: Trigger) -> Collection[str]:
+    """The files that triggers of this project leave out of its dataset."""
+    rows = read_triggers.active(shed, trigger.user, trigger.host)
+    return {path for row in rows if row.project_dir == trigger.project_dir for path in row.left_out}
+
+
+def settle(shed: Shed, trigger: Trigger, firing: Firing) -> None:
+    """Write down what came of a firing whose run has ended, and tell it."""
+    assert firing.id is not None and firing.run_id is not None
+    try:
+        run = read_runs.run(shed, firing.run_id)
+    except TrainshedError:
+        write_triggers.end(shed, firing.id, f"run {firing.run_id} was removed")
+        return
+    if run.status not in ENDED:
+        return
+    outcome = came_to(shed, run)
+    severity: Severity = "info" if run.status == "done" else "warning"
+    if run.status in ("failed", "invalid"):
+        severity = "critical"
+    if write_triggers.end(shed, firing.id, outcome):
+        write_alerts.raise_alert(
+            shed,
+            project=trigger.project,
+            key=f"run {run.id} ended",
+            severity=severity,
+            title=f"{trigger.project}: {outcome}",
+            body=f"set off by {trigger.name}: {firing.why}",
+            subject=f"run {run.id}",
+        )
+
+
+def came_to(shed: Shed, run: Run) -> str:
+    """How a run ended, in one line."""
+    why = f": {run.reason.splitlines()[0]}" if run.reason else ""
+    if run.status == "done":
+        production = read_models.aliased(shed, run.project, "production")
+        if production is not None and production.run_id == run.id:
+            return f"run {run.id} is done, v{production.number} is production now"
+        return f"run {run.id} is done, production did not change"
+    words = {"refused": "was refused by the gate", "invalid": "was stopped by data validation"}
+    return f"run {run.id} {words.get(run.status, run.status)}{why}"
+
+
+def _failed(shed: Shed, trigger: Trigger, firing: Firing, err: TrainshedError) -> None:
+    place = f"{err.place}: " if err.place else ""
+    write_triggers.end(shed, firing.id or 0, f"could not start: {place}{err.message}")
+    _tell(shed, trigger, firing, "critical", f"could not start: {place}{err.message}", err.todo)
+
+
+def _tell(shed: Shed, trigger: Trigger, firing: Firing, severity: Severity, text: str, body: str) -> None:
+    write_alerts.raise_alert(
+        shed,
+        project=trigger.project,
+        key=f"firing {firing.id}: {severity}",
+        severity=severity,
+        title=f"{trigger.project}/{trigger.name}: {text}",
+        body=body,
+        subject=f"firing {firing.id}",
+    )

@@ -1,0 +1,207 @@
+"""Projects that retrain by themselves: files are dropped, noticed, decided about, learnt from; people are told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.read import alerts as read_alerts
+from storage.read import triggers as read_triggers
+from storage.read.triggers import FiringRow
+from storage.tables import Alert
+from tests.journeys.conftest import Workstation, write_points
+from tests.waiting import until
+
+NEW_DATA = '[[trigger]]\non = "new-data"\nquiet_seconds = 0.3\n'
+
+
+def add(workstation: Workstation, project: Path, text: str = NEW_DATA) -> None:
+    path = project / "trainshed.toml"
+    path.write_text(path.read_text() + text)
+    added = workstation.type("triggers", "add", "-p", project)
+    assert added.code == 0, added.told
+
+
+def firings(workstation: Workstation, *decisions: str) -> list[FiringRow]:
+    found = read_triggers.history(workstation.shed)
+    return [row for row in found if not decisions or row.firing.decision in decisions]
+
+
+def ended(workstation: Workstation, count: int = 1) -> list[FiringRow]:
+    """Wait until so many retrainings have come to their end."""
+    shed = workstation.shed
+    return until(
+        lambda: (
+            (rows := [row for row in read_triggers.history(shed) if row.firing.run_id and row.firing.status == "done"])
+            and len(rows) >= count
+            and rows
+        ),
+        90,
+    )
+
+
+def note(workstation: Workstation) -> str:
+    (row,) = read_triggers.every(workstation.shed)
+    return row.trigger.note
+
+
+def drop(path: Path, seed: int, **options: Any) -> None:
+    """A file that appears whole, as an atomic rename makes it."""
+    write_points(path.with_name("." + path.name), seed=seed, **options)
+    path.with_name("." + path.name).rename(path)
+
+
+def test_a_new_file_is_learnt_from_once_and_promoted(workstation: Workstation, tiny: Path) -> None:
+    add(workstation, tiny)
+    drop(tiny / "data" / "two.csv", seed=2)
+    (row,) = ended(workstation)
+    assert row.firing.why == "data/two.csv added, +400 rows"
+    assert row.firing.evidence["files"][0]["path"] == "data/two.csv"
+    assert row.firing.outcome.endswith("v1 is production now")
+    shutil.copy(tiny / "data" / "two.csv", tiny / "data" / ".hidden.csv")
+    (tiny / "data" / "two.csv").touch()
+    listed = workstation.type("triggers", "list", "-p", tiny)
+    assert listed.lines[0]["last"]["run_status"] == "done" and listed.finished["watched"]
+    history = workstation.type("triggers", "history", "-p", tiny)
+    assert [line["decision"] for line in history.lines[:-1]] == ["retrain", "begin"]
+
+
+def test_a_half_written_file_counts_when_it_is_whole(workstation: Workstation, tiny: Path) -> None:
+    add(workstation, tiny)
+    write_points(tiny / "data" / "whole", seed=2)
+    text = (tiny / "data" / "whole").read_text()
+    half = tiny / "data" / "two.csv"
+    half.write_text(text[:1000].rstrip("\n"))
+    until(lambda: "data/two.csv: its last line has no end yet" in note(workstation))
+    assert not firings(workstation, "retrain")
+    half.write_text(text)
+    (row,) = ended(workstation)
+    assert row.firing.why == "data/two.csv added, +400 rows"
+
+
+def test_a_renamed_column_stops_and_asks_and_a_person_may_mean_it(workstation: Workstation, tiny: Path) -> None:
+    add(workstation, tiny)
+    drop(tiny / "data" / "two.csv", seed=2, columns="alpha,b,kind,label")
+    (row,) = until(lambda: firings(workstation, "stop"))
+    assert "data/two.csv is left out: column a" in row.firing.why
+    (alert,) = until(lambda: read_alerts.every(workstation.shed))
+    assert "column a" in alert.title and "triggers fire" in alert.body
+    drop(tiny / "data" / "three.csv", seed=3)
+    (learnt,) = ended(workstation)
+    assert learnt.firing.why == "data/three.csv added, +400 rows"
+    listed = workstation.type("triggers", "list", "-p", tiny)
+    assert list(listed.lines[0]["left_out"]) == ["data/two.csv"]
+
+
+def test_files_that_break_the_reader_are_left_out_and_told(workstation: Workstation, tiny: Path) -> None:
+    add(workstation, tiny)
+    (tiny / "data" / "wide.csv").write_text(",".join(f"c{i}" for i in range(200_000)) + "\n")
+    drop(tiny / "data" / "two.csv", seed=2)
+    (row,) = ended(workstation)
+    assert row.firing.why == "data/two.csv added, +400 rows"
+    (stopped,) = firings(workstation, "stop")
+    assert "data/wide.csv is left out: it has 200,000 columns" in stopped.firing.why
+
+
+def test_a_person_is_asked_first_where_the_project_says_wait(workstation: Workstation, tiny: Path) -> None:
+    add(workstation, tiny, NEW_DATA + 'do = "wait"\n')
+    drop(tiny / "data" / "two.csv", seed=2)
+    (row,) = until(lambda: [row for row in firings(workstation, "wait") if row.firing.status == "waiting"])
+    assert row.firing.run_id is None
+    assert workstation.type("triggers", "approve", str(row.firing.id)).code == 0
+    assert ended(workstation)[0].firing.id == row.firing.id
+
+
+def test_deleted_and_renamed_files_teach_nothing(workstation: Workstation, tiny: Path) -> None:
+    write_points(tiny / "data" / "two.csv", seed=2)
+    add(workstation, tiny)
+    (tiny / "data" / "two.csv").rename(tiny / "data" / "deux.csv")
+    (row,) = until(lambda: firings(workstation, "nothing"))
+    assert row.firing.why == "data/deux.csv renamed: nothing new to learn from"
+    (tiny / "data" / "deux.csv").unlink()
+    row, _ = until(lambda: (rows := firings(workstation, "nothing")) and len(rows) == 2 and rows)
+    assert row.firing.why == "data/two.csv removed: nothing new to learn from"
+    assert not firings(workstation, "retrain")
+
+
+def test_what_was_paused_notices_nothing_until_it_is_resumed(workstation: Workstation, tiny: Path) -> None:
+    add(workstation, tiny)
+    assert workstation.type("triggers", "pause", "new-data", "-p", tiny).code == 0
+    drop(tiny / "data" / "two.csv", seed=2)
+    tried = workstation.type("triggers", "test", "new-data", "-p", tiny)
+    assert "data/two.csv: new or changed, and whole" in tried.finished["lines"]
+    assert not firings(workstation, "retrain")
+    assert workstation.type("triggers", "resume", "new-data", "-p", tiny).code == 0
+    assert ended(workstation)
+
+
+def test_a_schedule_fires_by_hand_and_says_when_it_is_due(workstation: Workstation, tiny: Path) -> None:
+    add(workstation, tiny, '[[trigger]]\non = "schedule"\ncron = "0 6 1 1 *"\ntimezone = "Europe/Berlin"\n')
+    tried = workstation.type("triggers", "test", "schedule", "-p", tiny)
+    assert "06:00 CET" in tried.finished["lines"][0]
+    fired = workstation.type("triggers", "fire", "schedule", "-p", tiny)
+    assert fired.code == 0, fired.told
+    assert ended(workstation)[0].firing.run_id == fired.finished["run"]
+
+
+class Sink(BaseHTTPRequestHandler):
+    """Takes alerts once it is let to."""
+
+    def do_POST(self) -> None:
+        server = self.server
+        assert isinstance(server, SinkServer)
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if server.up:
+            server.taken.append(body)
+        self.send_response(200 if server.up else 503)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on stderr."""
+
+
+class SinkServer(HTTPServer):
+    up = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Sink)
+        self.taken: list[dict[str, Any]] = []
+
+
+@pytest.fixture
+def sink() -> Iterator[SinkServer]:
+    with SinkServer() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_an_alert_reaches_people_once_and_again_after_they_could_not_be_reached(
+    workstation: Workstation, tiny: Path, sink: SinkServer
+) -> None:
+    workstation.environment["ALERT_URL"] = f"json://127.0.0.1:{sink.server_port}/hush"
+    sink.up = False
+    add(workstation, tiny, NEW_DATA + 'do = "notify"\n[alerts]\nto = ["env:ALERT_URL"]\n')
+    drop(tiny / "data" / "two.csv", seed=2)
+
+    def alert() -> Alert | None:
+        found = read_alerts.every(workstation.shed)
+        return found[0] if found else None
+
+    tried = until(lambda: (found := alert()) and found.error and found)
+    assert "503" in tried.error and "hush" not in tried.error
+    sink.up = True
+    until(lambda: (found := alert()) and found.delivery == "sent")
+    assert [each["title"] for each in sink.taken] == [f"[warning] {tried.title}"]
+    assert workstation.type("alerts", "test", "-p", tiny).finished["sent"] == 1
+    assert workstation.type("alerts", "ack", "-p", tiny).finished["acknowledged"] == 1
+    assert workstation.type("alerts", "list", "-p", tiny).finished["alerts"] == 0
