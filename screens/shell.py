@@ -119,7 +119,7 @@ class Shell(Acting, App[int]):
         if (self._changes is not None and self._changes.any()) or self.stale_since is not None:
             self._news()
         view = self.view
-        if view is not None:
+        if view is not None and view.answered:
             view.look()
 
     def _news(self) -> None:
@@ -167,12 +167,12 @@ class Shell(Acting, App[int]):
             self._looking = False
         self._repaint_header()
         view = self.view
-        if view is not None:
+        if view is not None and view.answered:
             view.machine_seen()
 
     def _tick(self) -> None:
         view = self.view
-        if view is not None:
+        if view is not None and view.answered:
             view.tick()
         self._repaint_header()
 
