@@ -44,7 +44,7 @@ class Seen:
     outlook: Outlook | None = None
 
 
-class RunPage(Queueing[Asked, Found[Seen]], Paged[Seen]):
+class RunPage(Paged[Seen], Queueing[Asked, Found[Seen]]):
     """A page over the list of runs; `esc` goes back to it."""
 
     PLACE = "run"
