@@ -27,6 +27,7 @@ class Home:
         self.requests = self.root / "requests"
         self.log = self.root / "agent.log"
         self.identity = self.root / "agent.json"  # which process the agent is
+        self.watcher = self.root / "triggers.json"  # which process watches for triggers
         self.wake = self.root / "wake"
         self.off = self.root / "off"  # while it is there, nothing but its user starts the agent
         try:

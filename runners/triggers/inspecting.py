@@ -16,6 +16,7 @@ from pathlib import Path
 from storage.manifests import Column
 
 LONGEST_S = 120.0  # for one file
+INSPECTOR = (sys.executable, "-m", "runners.triggers.inspector")
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,15 @@ class Inspected:
     fault: str = ""
 
 
-def inspect(files: Sequence[tuple[Path, str]], *, longest_s: float = LONGEST_S) -> Iterator[Inspected]:
+def inspect(
+    files: Sequence[tuple[Path, str]], *, longest_s: float = LONGEST_S, command: Sequence[str] = INSPECTOR
+) -> Iterator[Inspected]:
     """Look into each file (where it is, and the name that tells its format), in their order."""
     process: subprocess.Popen[bytes] | None = None
     try:
         for path, name in files:
             if process is None or process.poll() is not None:
-                process = _started()
+                process = _started(command)
             found = _ask(process, path, name, longest_s)
             if isinstance(found, Inspected):
                 yield found
@@ -48,9 +51,9 @@ def inspect(files: Sequence[tuple[Path, str]], *, longest_s: float = LONGEST_S) 
             process.wait()
 
 
-def _started() -> subprocess.Popen[bytes]:
+def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "runners.triggers.inspector"],
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -7,6 +7,8 @@ effects, so that the next one goes on where it was killed.
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import sqlite3
 import threading
@@ -19,11 +21,13 @@ from typing import Protocol
 from runners.agency import starting
 from runners.agency.home import Home
 from runners.alerting.courier import Courier
+from runners.supervision.processes import identify_self
 from runners.triggers import acting, orders
 from runners.triggers.committed import Code
 from runners.triggers.new_data import NewData
 from runners.triggers.orders import Orders
 from runners.triggers.scheduled import Schedule
+from storage.durable import write_whole
 from storage.errors import ShedError, TrainshedError
 from storage.read import alerts as read_alerts
 from storage.read import triggers as read_triggers
@@ -88,7 +92,8 @@ class Watch:
 
     def run(self) -> None:
         seen, full_at, revive_at = -1, 0.0, time.monotonic() + REVIVE_S
-        tell("watches for triggers")
+        write_whole(self.home.watcher, json.dumps(identify_self().to_json()).encode(), mode=0o600)
+        tell(f"watches for triggers, pid {os.getpid()}")
         try:
             while not self.home.off.exists():
                 now = time.monotonic()

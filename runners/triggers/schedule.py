@@ -21,13 +21,19 @@ class Due:
 def following(cron: str, timezone: str, after: float) -> float:
     """The first moment after `after` (seconds since the epoch) that the line names, by the clocks of that zone.
 
-    An hour that the clocks leave out in spring is moved behind the gap; one that comes twice in autumn counts once.
+    An hour that the clocks leave out in spring is moved behind the gap; one that comes twice in autumn counts once,
+    but for lines that name every hour.
     """
     from croniter import croniter
 
-    start = datetime.fromtimestamp(after, ZoneInfo(timezone))
-    found: datetime = croniter(cron, start).get_next(datetime)
-    return found.astimezone(UTC).timestamp()
+    zone = ZoneInfo(timezone)
+    moments = croniter(cron, datetime.fromtimestamp(after, zone))
+    every_hour = cron.split()[1].startswith("*")
+    while True:
+        found: datetime = moments.get_next(datetime)
+        seconds = found.astimezone(UTC).timestamp()
+        if every_hour or not datetime.fromtimestamp(seconds, zone).fold:
+            return seconds
 
 
 def due(cron: str, timezone: str, next_at: float, now: float) -> Due | None:
