@@ -29,6 +29,7 @@ NOUNS = {
     "triggers": "What retrains a project by itself, and why it did.",
     "alerts": "What people should know, whom it reached, who has seen it.",
     "serve": "Serve a model until Ctrl-C.",
+    "predict": "Predict a file of any size.",
     "endpoints": "Models that serve: start, stop, look, tokens.",
     "exec": "Queue any command under a lease.",
     "agent": "Your background process, which starts queued runs.",

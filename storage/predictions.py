@@ -88,7 +88,7 @@ def _to_parquet(path: Path) -> None:
         try:
             with in_memory(threads=1) as con:
                 query = select.format(lines=_lines([path], columns))
-                con.execute(f"copy ({query}) to {literal(str(fresh))} (format parquet, compression zstd)")
+                con.execute(f"copy ({query}) to {literal(str(fresh))} (format parquet, compression zstd)").fetchall()
             fresh.chmod(0o660)
             fresh.replace(target)
         except (duckdb.Error, OSError) as err:

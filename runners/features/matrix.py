@@ -28,9 +28,18 @@ def row_count(con: duckdb.DuckDBPyConnection, rows: Path) -> int:
 
 
 def read_chunks(
-    con: duckdb.DuckDBPyConnection, rows: Path, columns: Sequence[str], *, size: int = CHUNK_ROWS
+    con: duckdb.DuckDBPyConnection,
+    rows: Path,
+    columns: Sequence[str],
+    *,
+    size: int = CHUNK_ROWS,
+    start: int = 0,
+    stop: int | None = None,
 ) -> Iterator[list[Array]]:
     """Yield the SQL expressions `columns` of a Parquet file as arrays, `size` rows at a time, in the file's order.
+
+    Args:
+        start, stop: the rows from the first of these to before the second; by default all.
 
     Raises:
         DataInvalid: an expression fails on a value, a text that is no number for instance.
@@ -39,8 +48,11 @@ def read_chunks(
     if "file_row_number" in duckdb_types(con, f"select * from {source}"):
         raise DataInvalid('a column cannot be called "file_row_number"', todo="rename it in the dataset's query")
     named = ", ".join(f"{expression} as c{place}" for place, expression in enumerate(columns))
-    for start in range(0, row_count(con, rows), size):
-        query = f"select {named} from {source} where file_row_number between {start} and {start + size - 1}"
+    total = row_count(con, rows)
+    end = total if stop is None else min(stop, total)
+    for first in range(start, end, size):
+        last = min(first + size, end) - 1
+        query = f"select {named} from {source} where file_row_number between {first} and {last}"
         try:
             found = con.execute(query).fetchnumpy()
         except duckdb.DataError as err:

@@ -140,12 +140,17 @@ def batches(feeds: Feeds) -> Iterator[Feeds]:
         yield {name: values[start : start + size] for name, values in feeds.items()}
 
 
-def chunks(rows: Path, signature: Signature, *, threads: int = 1) -> Iterator[Feeds]:
-    """The rows of a Parquet file as the model's inputs, in the file's order. Raises as `feeds_from`."""
+def chunks(
+    rows: Path, signature: Signature, *, threads: int = 1, start: int = 0, stop: int | None = None
+) -> Iterator[Feeds]:
+    """The rows of a Parquet file, or from `start` to before `stop`, as the model's inputs, in the file's order.
+
+    Raises as `feeds_from`.
+    """
     with in_memory(threads=threads) as con:
         known = column_types(con, f"select * from read_parquet({literal(str(rows))})")
         columns = [_column(given, known) for given in signature.inputs]
-        for found in read_chunks(con, rows, columns):
+        for found in read_chunks(con, rows, columns, start=start, stop=stop):
             yield _feeds(signature, found)
 
 

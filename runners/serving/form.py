@@ -26,6 +26,7 @@ ELEMENTS: dict[str, Any] = {
 }  # fmt: skip
 LARGEST = {"FLOAT": float(np.finfo(np.float32).max), "FLOAT16": float(np.finfo(np.float16).max)}
 INTEGERS = {"INT64": 2**63 - 1, "INT32": 2**31 - 1}
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _AT = re.compile(r" - at `\$(.*)`$", re.S)
 _NAMED = re.compile(r"(?:missing required|contains unknown) field `(.*?)`", re.S)
 _ROW = re.compile(r"^\[(\d+)\]")
@@ -60,7 +61,7 @@ class Form:
             if self._holds_columns(body):
                 return None
             raise _refused(err) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
+        except UNREADABLE as err:
             raise _malformed(err) from None
 
     def several(self, body: bytes, most: int) -> tuple[Feeds, int]:
@@ -73,7 +74,7 @@ class Form:
             columns = msgspec.structs.astuple(self._columns.decode(body))
         except msgspec.ValidationError as err:
             raise _refused(err) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
+        except UNREADABLE as err:
             raise _malformed(err) from None
         n = len(columns[0])
         _check_count(n, most)
@@ -104,7 +105,7 @@ class Form:
         would not."""
         try:
             found = msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return False
         for name, value in found.items():
             place = self._places.get(name)

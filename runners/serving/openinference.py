@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from runners.packaging.signature import Input
 from runners.serving.door import Receive, Scope, body_of
-from runners.serving.form import ELEMENTS, Feeds, check_shape, records
+from runners.serving.form import ELEMENTS, UNREADABLE, Feeds, check_shape, records
 from runners.serving.predicting import account, count_refusal
 from runners.serving.refusals import Refused
 from runners.serving.state import Current, Serving
@@ -137,7 +137,7 @@ def _request(scope: Scope, body: bytes) -> tuple[InferRequest, bytes]:
         end = int(length)
     try:
         return _requests.decode(body[:end]), body[end:]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
+    except UNREADABLE as err:
         raise Refused(400, f"no inference request: {str(err).replace('`', chr(34))}") from None
 
 

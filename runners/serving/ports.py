@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import pwd
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from runners.supervision.processes import all_pids, look
@@ -56,12 +57,24 @@ def held_by(port: int) -> str:
             if fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
                 sockets.add(f"socket:[{fields[9]}]")
     for pid in all_pids():
-        try:
-            held = {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
-            owner = pwd.getpwuid(Path(f"/proc/{pid}").stat().st_uid).pw_name
-        except (OSError, KeyError):
-            continue
         seen = look(pid)
-        if sockets & held and seen is not None:
-            return f"{seen.name} (pid {pid}, {owner})"
+        if seen is not None and sockets & _open_in(pid):
+            return f"{seen.name} (pid {pid}, {_owner(pid)})"
     return ""
+
+
+def _open_in(pid: int) -> set[str]:
+    """What a process has open; empty for one that is not ours to see."""
+    found = set()
+    with suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):  # closed meanwhile
+                found.add(str(entry.readlink()))
+    return found
+
+
+def _owner(pid: int) -> str:
+    try:
+        return pwd.getpwuid(Path(f"/proc/{pid}").stat().st_uid).pw_name
+    except (OSError, KeyError):
+        return "?"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from runners.serving.door import Receive, Scope, Send, answer, answer_refused, body_of
-from runners.serving.form import Feeds, Form, records
+from runners.serving.form import UNREADABLE, Feeds, Form, records
 from runners.serving.predictionlog import Answered
 from runners.serving.refusals import Refused
 from runners.serving.state import LONG_BODY, Current, Serving
@@ -71,7 +71,7 @@ async def feedback(serving: Serving, scope: Scope, receive: Receive, send: Send)
         body = await body_of(receive, serving.max_body)
         try:
             found = _truths.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
+        except UNREADABLE as err:
             status = 422 if isinstance(err, msgspec.ValidationError) else 400
             raise Refused(status, str(err).replace("`", '"')) from None
         truths = found if isinstance(found, list) else [found]

@@ -1,0 +1,247 @@
+"""A real endpoint answers what it should, and tells what is wrong with what it should not."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import tritonclient.http as triton
+from tritonclient.utils import InferenceServerException
+
+from runners.actions import endpoints
+from storage import predictions
+from storage.shed import Shed, open_shed
+from tests.served import RECORD, endpoint, probability, strict, version_of
+from tests.waiting import until
+
+
+@pytest.fixture(scope="module")
+def shed(tmp_path_factory: pytest.TempPathFactory) -> Shed:
+    found = open_shed(tmp_path_factory.mktemp("serving") / "shed")
+    version_of(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def client(shed: Shed) -> Iterator[httpx.Client]:
+    with endpoint(shed) as (_, client):
+        yield client
+
+
+def test_one_record_a_list_and_columns_get_the_same_answers(client: httpx.Client) -> None:
+    other = {"distance": None, "carrier": None, "day": 1}
+    one = client.post("/predict", json=RECORD).raise_for_status().json()
+    several = client.post("/predict", json=[RECORD, other]).raise_for_status().json()
+    columns = {name: [RECORD[name], other[name]] for name in RECORD}
+    side_by_side = client.post("/predict", json=columns).raise_for_status().json()
+    assert one["prediction"]["probability"] == pytest.approx(probability(RECORD))
+    assert several["predictions"][1]["probability"] == pytest.approx(probability(other))
+    assert several["predictions"] == side_by_side["predictions"] and several["predictions"][0] == one["prediction"]
+    assert (one["model"], one["version"], len(one["digest"])) == ("delays", 1, 64)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({**RECORD, "distance": "far"}, 422, "distance"),
+        ({**RECORD, "day": None}, 422, "day"),
+        ({**RECORD, "day": 1.5}, 422, "day"),
+        ({**RECORD, "day": 2**70}, 422, "day"),
+        ({**RECORD, "carrier": 5}, 422, "carrier"),
+        ({**RECORD, "carier": "UA"}, 422, "carier"),
+        ({"distance": 1.0, "carrier": "UA"}, 422, "day"),
+        ([RECORD, {**RECORD, "day": "x"}], 422, "day"),
+        ({"distance": [1.0], "carrier": ["UA", "AA"], "day": [1]}, 422, "carrier"),
+        ({"distance": [1.0], "carrier": ["UA"], "day": ["x"]}, 422, "day"),
+        ([], 422, None),
+        ({}, 422, None),
+        (5, 422, None),
+        ([RECORD] * 10_001, 413, None),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_field_named(
+    client: httpx.Client, body: Any, status: int, field: str | None
+) -> None:
+    found = client.post("/predict", json=body)
+    assert found.status_code == status, found.text
+    told = strict(found.text)
+    assert told["error"] and (field is None or told["field"] == field)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"\xff\xfe", 422),
+        (b'{"distance": 1, "carri\xae": "UA", "other": 1, "day": 1}', 400),
+        (b'{"distance": NaN, "carrier": "UA", "day": 1}', 400),
+        (b'{"distance": 1e999, "carrier": "UA", "day": 1}', 422),
+        (b'{"distance": 1, "carrier": "\\ud800", "day": 1}', 400),
+        (b"[" * 100_000, 422),
+        (b'{"distance":' * 50_000, 400),
+        (b'{"distance": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", 422),
+        (b'{"distance": 1, "carrier": "' + b"x" * (17 << 20) + b'", "day": 1}', 413),
+    ],
+)
+def test_malformed_deep_huge_and_non_finite_bodies_are_the_clients_fault(
+    client: httpx.Client, body: bytes, status: int
+) -> None:
+    found = client.post("/predict", content=body)
+    assert 400 <= found.status_code < 500 and "error" in found.json()
+    assert found.status_code == status or found.status_code in (400, 422)
+    assert client.post("/predict", json=RECORD).status_code == 200
+
+
+def test_a_body_that_grows_without_end_is_cut_off(client: httpx.Client) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(40):
+            yield b"[" * (1 << 20)
+
+    try:
+        found = client.post("/predict", content=endless())
+        assert found.status_code == 413
+    except httpx.TransportError:
+        pass  # the answer came, and the connection went, before all was sent
+
+
+def test_a_stock_triton_client_gets_right_answers_in_json_and_in_bytes(client: httpx.Client) -> None:
+    token = client.headers["authorization"]
+    with triton.InferenceServerClient(f"127.0.0.1:{client.base_url.port}") as stock:
+        headers = {"Authorization": token}
+        assert stock.is_server_live() and stock.is_server_ready() and stock.is_model_ready("delays", headers=headers)
+        metadata = stock.get_model_metadata("delays", headers=headers)
+        assert [given["datatype"] for given in metadata["inputs"]] == ["FP64", "BYTES", "INT64"]
+        rows = [[500.0, "UA", 3], [float("nan"), "", 1]]
+        wanted = [probability(RECORD), probability({"distance": None, "carrier": "", "day": 1})]
+        for binary in (True, False):
+            if not binary:  # JSON has no NaN
+                rows, wanted = rows[:1], wanted[:1]
+            inputs = _tensors(rows, binary)
+            for outputs in (None, [triton.InferRequestedOutput("probability", binary_data=binary)]):
+                found = stock.infer("delays", inputs, outputs=outputs, headers={"Authorization": token})
+                np.testing.assert_allclose(found.as_numpy("probability"), wanted, rtol=1e-6)
+        found = stock.infer("delays", inputs, "1", request_id="42", headers={"Authorization": token})
+        assert found.get_response()["id"] == "42"
+        with pytest.raises(InferenceServerException, match='"day": this input is missing'):
+            stock.infer("delays", inputs[:2], headers={"Authorization": token})
+        with pytest.raises(InferenceServerException, match="no model"):
+            stock.get_model_metadata("other", headers=headers)
+
+
+def _tensors(rows: list[list[Any]], binary: bool) -> list[triton.InferInput]:
+    kinds = [("distance", "FP64", np.float64), ("carrier", "BYTES", np.object_), ("day", "INT64", np.int64)]
+    tensors = []
+    for place, (name, datatype, kind) in enumerate(kinds):
+        tensor = triton.InferInput(name, [len(rows), 1], datatype)
+        tensor.set_data_from_numpy(np.array([[row[place]] for row in rows], dtype=kind), binary_data=binary)
+        tensors.append(tensor)
+    return tensors
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"datatype": "FP32"},
+        {"shape": [2, 1]},
+        {"shape": [-1, 1]},
+        {"shape": [2**40, 2**40]},
+        {"data": ["x"]},
+        {"data": [1e308, 2]},
+        {"data": [[[[[[[[[[1]]]]]]]]]]},
+        {"data": None},
+        {"parameters": {"binary_data_size": 8}},
+        {"parameters": {"binary_data_size": -1}},
+        {"name": "other"},
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(client: httpx.Client, spoilt: dict[str, Any]) -> None:
+    inputs = [
+        {"name": "distance", "shape": [1, 1], "datatype": "FP64", "data": [1.0], **spoilt},
+        {"name": "carrier", "shape": [1, 1], "datatype": "BYTES", "data": ["UA"]},
+        {"name": "day", "shape": [1, 1], "datatype": "INT64", "data": [1]},
+    ]
+    found = client.post("/v2/models/delays/infer", json={"inputs": inputs})
+    assert found.status_code == 400 and found.json()["error"]
+
+
+def test_the_documented_example_is_answered(client: httpx.Client) -> None:
+    document = client.get("/schema").raise_for_status().json()
+    operation = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    for example in operation["examples"].values():
+        assert client.post("/predict", json=example["value"]).status_code == 200
+    infer = document["paths"]["/v2/models/delays/infer"]["post"]["requestBody"]["content"]["application/json"]
+    assert client.post("/v2/models/delays/infer", json=infer["example"]).status_code == 200
+    assert "curl" in client.get("/schema", headers={"accept": "text/html"}).text
+
+
+def test_the_truth_joins_its_prediction_in_the_log(client: httpx.Client, shed: Shed) -> None:
+    found = client.post("/predict", json=[RECORD, {**RECORD, "carrier": "AA"}]).json()
+    assert client.post("/feedback", json={"id": found["id"], "row": 1, "truth": True}).json() == {"taken": 1}
+    assert client.post("/feedback", json={"id": "x", "truth": 1}).status_code == 422
+    assert client.post("/feedback", json={"truth": 1}).status_code == 422
+    folder = shed.endpoint_dir("delays") / "log"
+
+    def logged() -> list[dict[str, Any]]:
+        rows = [row for row in predictions.newest(folder) if row["id"] == found["id"]]
+        return rows if any(row["truth"] for row in rows) else []
+
+    first, second = sorted(until(logged), key=lambda row: row["row"])
+    assert (first["truth"], second["truth"]) == (None, "true")
+    assert strict(second["inputs"])["carrier"] == "AA" and second["digest"] == found["digest"]
+    assert strict(first["output"]) == found["predictions"][0]
+
+
+def test_only_a_token_opens_anything_but_health(client: httpx.Client, shed: Shed) -> None:
+    from runners.serving.door import HEALTH
+
+    stranger = httpx.Client(base_url=client.base_url)
+    for path in ("/predict", "/feedback", "/metrics", "/schema", "/v2", "/v2/models/delays", "/nothing"):
+        assert stranger.get(path).status_code == 401, path
+        assert stranger.get(path, headers={"Authorization": "Bearer ts_wrong"}).status_code == 401
+    assert {stranger.get(path).status_code for path in HEALTH} == {200}
+    secret = endpoints.create_token(shed, "delays", "app", "predict")
+    until(lambda: stranger.post("/predict", json=RECORD, headers=_bearer(secret)).status_code == 200)
+    assert stranger.get("/metrics", headers=_bearer(secret)).status_code == 403
+    endpoints.revoke_token(shed, "delays", "app")
+    until(lambda: stranger.post("/predict", json=RECORD, headers=_bearer(secret)).status_code == 401)
+    path = shed.endpoint_dir("delays") / "tokens.json"
+    assert path.stat().st_mode & 0o777 == 0o600 and secret not in path.read_text()
+
+
+def test_other_hosts_and_web_pages_are_turned_away(client: httpx.Client) -> None:
+    assert client.post("/predict", json=RECORD, headers={"Host": "evil.example"}).status_code == 421
+    assert client.post("/predict", json=RECORD, headers={"Origin": "https://evil.example"}).status_code == 403
+    assert client.post("/predict", json=RECORD, headers={"X-Forwarded-For": "10.0.0.1"}).status_code == 200
+    assert client.post("/predict", content=b"x", headers={"Content-Encoding": "gzip"}).status_code == 415
+
+
+def test_requests_of_one_moment_share_a_batch(client: httpx.Client) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda day: client.post("/predict", json={**RECORD, "day": day}).json(), range(200)))
+    for day, answer in enumerate(found):
+        assert answer["prediction"]["probability"] == pytest.approx(probability({**RECORD, "day": day}), abs=1e-6)
+    text = client.get("/metrics").text
+    assert "trainshed_batch_rows_bucket" in text and 'trainshed_requests_total{outcome="failed"} 0.0' in text
+    assert "trainshed_model_info{" in text
+
+
+def test_a_port_that_is_taken_is_told_with_its_holder(client: httpx.Client, shed: Shed) -> None:
+    from storage.errors import UsageError
+
+    with pytest.raises(UsageError, match='taken by endpoint "delays"'):
+        endpoints.start(shed, "delays", name="second", port=client.base_url.port)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        with pytest.raises(UsageError, match=r"is taken by .*\(pid \d+"):
+            endpoints.start(shed, "delays", name="third", port=held.getsockname()[1])
+
+
+def _bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
