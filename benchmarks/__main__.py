@@ -13,7 +13,7 @@ from rich.table import Table
 from benchmarks import Row
 from benchmarks.peers import absent
 
-NAMES = ("log_call", "bare_loop", "overlay", "run_table", "dataset_version", "profile_table", "submit")
+NAMES = ("log_call", "bare_loop", "overlay", "run_table", "dataset_version", "profile_table", "submit", "serving")
 
 
 def main(names: list[str]) -> None:

@@ -8,11 +8,14 @@ import secrets
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from storage.durable import write_whole
 from storage.errors import ShedError, UsageError, nearest
 from storage.names import checked_name
-from storage.shed import Shed, current_user
+
+if TYPE_CHECKING:  # a worker reads tokens, and needs no database for it
+    from storage.shed import Shed
 
 SCOPES = ("predict", "admin")
 
@@ -78,6 +81,8 @@ def create(shed: Shed, folder: Path, name: str, scope: str) -> str:
     Raises:
         UsageError: for a name that is taken, or an unknown scope.
     """
+    from storage.shed import current_user
+
     checked_name(name, "token")
     if scope not in SCOPES:
         raise UsageError(f'no scope "{scope}"', expected=" or ".join(SCOPES), todo=nearest(scope, SCOPES))
