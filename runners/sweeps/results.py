@@ -80,7 +80,10 @@ def result(shed: Shed, run_id: int, search: Search) -> Result:
 
 
 def progress(shed: Shed, run_id: int) -> float:
-    """How far the run said last that it is, 0 to 1: as it was told, while its row follows a few seconds later."""
+    """How far the run said that it is, 0 to 1: as it was told, while its row follows a few seconds later.
+
+    The most that it said lately: after training it begins anew, with its export.
+    """
     from runners.supervised import EVENTS
 
     try:
@@ -89,12 +92,15 @@ def progress(shed: Shed, run_id: int) -> float:
             lines = file.read().splitlines()
     except OSError:
         return 0.0
+    most = 0.0
     for line in reversed(lines):
         with suppress(ValueError, KeyError, TypeError):
             event = json.loads(line)
+            if event["event"] == "run":  # an earlier attempt lies before
+                break
             if event["event"] == "progress":
-                return float(event["share"])
-    return 0.0
+                most = max(most, float(event["share"]))
+    return most
 
 
 def _evaluated(shed: Shed, run_id: int, metric: str) -> Result:

@@ -45,8 +45,8 @@ def agent_of(workstation: Workstation, sweep_id: int) -> Identity | None:
     [
         (process_of, 8, 3),
         (agent_of, 8, 2),
-        pytest.param(process_of, 40, 40, marks=[pytest.mark.slow, pytest.mark.timeout(1200)]),
-        pytest.param(agent_of, 40, 40, marks=[pytest.mark.slow, pytest.mark.timeout(1200)]),
+        pytest.param(process_of, 150, 100, marks=[pytest.mark.slow, pytest.mark.timeout(1200)]),
+        pytest.param(agent_of, 100, 30, marks=[pytest.mark.slow, pytest.mark.timeout(1200)]),
     ],
 )
 def test_every_trial_ends_once(
@@ -68,7 +68,7 @@ def test_every_trial_ends_once(
             until(lambda gone=found: not processes.alive(gone))
     sweep = waited(workstation, sweep_id, 600)
     assert sweep.status == "done", sweep.reason
-    assert killed >= kills // 2
+    assert killed >= kills // 2, "the sweep was over too soon"
     found_trials = rows(workstation, sweep_id)
     assert len(found_trials) == trials
     assert {row.trial.status for row in found_trials} <= {"done", "pruned"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -83,6 +84,21 @@ def test_a_run_whose_training_was_done_before_has_the_series_of_that_one(shed: S
     second = run(shed, {})
     write_runs.set_stage(shed, second, "train", status="cached", cached_from=first)
     assert results.result(shed, second, search()).value == 0.5
+
+
+def test_progress_is_the_most_that_this_attempt_said_lately(shed: Shed) -> None:
+    run_id = run(shed, {})
+    assert results.progress(shed, run_id) == 0.0
+    told = [
+        {"event": "progress", "share": 0.9},
+        {"event": "run", "attempt": 2},
+        {"event": "progress", "share": 0.75},
+        {"event": "progress", "share": 0.25, "text": "exporting"},
+        {"event": "progress", "share": None},
+    ]
+    lines = "".join(json.dumps(event) + "\n" for event in told)
+    (shed.run_dir(run_id) / "pipeline.jsonl").write_text(lines + '{"event": "prog')
+    assert results.progress(shed, run_id) == 0.75
 
 
 def test_a_figure_of_the_test_rows_is_what_evaluate_found(shed: Shed) -> None:
