@@ -8,7 +8,7 @@ JSON: `inputs->>'carrier'` asks for one.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -62,16 +62,17 @@ def count(folder: Path) -> int:
         return int(row[0]) if row else 0
 
 
-def tidy(folder: Path, writers: Collection[int], *, keep_days: float, keep_bytes: int) -> None:
+def tidy(folder: Path, *, keep_days: float, keep_bytes: int) -> None:
     """Make Parquet of what is complete, and remove what is too old or too much, the oldest first.
 
-    `writers` are the processes that still write; what others left open is complete.
+    A file that is open is complete once the process that its name ends in is gone.
 
     Raises:
         ShedError: when a file cannot be written; the lines stay as they are then.
     """
     for path in folder.glob("*.open.jsonl"):
-        if int(path.name.split(".")[0].rpartition("-")[2]) not in writers:
+        writer = path.name.split(".")[0].rpartition("-")[2]
+        if not Path(f"/proc/{writer}").exists():
             with suppress(OSError):
                 path.rename(path.with_name(path.name.replace(".open.jsonl", ".jsonl")))
     for path in sorted(folder.glob("*-*.jsonl")):

@@ -198,21 +198,6 @@ def list_tokens(shed: Shed, name: str) -> list[Token]:
     return Tokens(shed.endpoint_dir(_own(shed, name).name)).every()
 
 
-def revive(shed: Shed) -> list[str]:
-    """Start again what this user wants to run on this host and nobody looks after: after a reboot, say."""
-    revived = []
-    for endpoint in read_endpoints.wanted(shed, current_user(), socket.gethostname()):
-        if _supervised(shed, endpoint.name):
-            continue
-        with _log(shed.endpoint_dir(endpoint.name)) as out:
-            subprocess.Popen(
-                [sys.executable, "-m", "runners.serving.process", "--shed", str(shed.root), "--name", endpoint.name],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
-            )  # fmt: skip
-        revived.append(endpoint.name)
-    return revived
-
-
 def _asked_for(
     shed: Shed, model: str, name: str, alias: str, port: int | None, project_dir: Path | None
 ) -> tuple[Endpoint, str, socket.socket]:

@@ -53,7 +53,7 @@ def document(name: str, port: int, version: Version) -> dict[str, Any]:
         "properties": {
             "id": {"type": "string", "pattern": "^[0-9a-f]{24,40}$"},
             "truth": {"type": ["string", "number", "boolean"]},
-            "row": {"type": "integer", "minimum": 0, "maximum": 2**31},
+            "row": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
         },
     }
     taken = {"type": "object", "properties": {"taken": {"type": "integer"}}}
@@ -86,7 +86,7 @@ def document(name: str, port: int, version: Version) -> dict[str, Any]:
                 "post": _operation(
                     "Open Inference: predict tensors.",
                     {"type": "object"},
-                    body={"schema": {"type": "object", "required": ["inputs"]}, "example": _tensors(version)},
+                    body={"schema": _INFER, "example": _tensors(version)},
                 )
             },
         },
@@ -117,6 +117,22 @@ _ERROR = {
     "type": "object",
     "required": ["error"],
     "properties": {"error": {"type": "string"}, "field": {"type": "string"}, "row": {"type": "integer"}},
+}
+_TENSOR = {
+    "type": "object",
+    "required": ["name", "shape", "datatype"],
+    "properties": {
+        "name": {"type": "string"},
+        "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+        "datatype": {"type": "string"},
+        "data": {"type": "array"},
+        "parameters": {"type": "object"},
+    },
+}
+_INFER = {
+    "type": "object",
+    "required": ["inputs"],
+    "properties": {"id": {"type": "string"}, "inputs": {"type": "array", "minItems": 1, "items": _TENSOR}},
 }
 _REFUSALS = {
     "400": "Not JSON, or not HTTP as it should be.",

@@ -25,7 +25,7 @@ class Truth(msgspec.Struct, forbid_unknown_fields=True):
 
     id: str
     truth: str | float | int | bool
-    row: Annotated[int, msgspec.Meta(ge=0)] = 0
+    row: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
 
 
 _truths = msgspec.json.Decoder(Truth | list[Truth])

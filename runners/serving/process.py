@@ -198,11 +198,10 @@ class Supervisor:
         self.tidy_at = time.monotonic() + TIDY_S
         if self.tidying is not None and self.tidying.poll() is None and not wait:
             return
-        alive = ",".join(str(place.process.pid) for place in self.crew.places if place.process is not None)
         self.tidying = subprocess.Popen(
             [
                 sys.executable, "-m", "runners.serving.tidying", "--folder", str(self.folder / "log"),
-                "--rules", self.rules.log.model_dump_json(), "--writers", alive,
+                "--rules", self.rules.log.model_dump_json(),
             ],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True, cwd="/",
         )  # fmt: skip

@@ -16,13 +16,11 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--rules", required=True)
-    parser.add_argument("--writers", default="")
     given = parser.parse_args()
     os.nice(19)
     rules = LogSection.model_validate_json(given.rules)
-    writers = {int(pid) for pid in given.writers.split(",") if pid}
     try:
-        predictions.tidy(given.folder, writers, keep_days=rules.keep_days, keep_bytes=int(rules.keep_gb * 2**30))
+        predictions.tidy(given.folder, keep_days=rules.keep_days, keep_bytes=int(rules.keep_gb * 2**30))
     except (TrainshedError, OSError) as err:
         print(f"the prediction log was not tidied: {err}", flush=True)
         return 1

@@ -28,10 +28,3 @@ def named(shed: Shed, name: str) -> Endpoint:
             f'no endpoint "{name}"', todo=nearest(name, known) or f"`trainshed endpoints start {name}` makes one"
         )
     return found
-
-
-def wanted(shed: Shed, user: str, host: str) -> list[Endpoint]:
-    """The endpoints that a user wants to run on a host."""
-    with shed.reading() as session:
-        query = select(Endpoint).where(Endpoint.wanted == "running", Endpoint.user == user, Endpoint.host == host)
-        return list(session.exec(query))
