@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 from app.output import Output, Table
 from app.scope import Scope
 from app.views.progress import View, view_for
 from storage.errors import TrainshedError, UsageError
+from storage.params import parsed_param
 
 if TYPE_CHECKING:
     from runners.actions.pipelines import Finished
@@ -51,21 +51,7 @@ def assignment(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise UsageError(f"--set {text}: no value", expected="PARAM=VALUE, such as --set lr=1e-3")
-    return name.strip(), _value(value.strip())
-
-
-def _value(text: str) -> Any:
-    try:
-        found = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
-        pass
-    else:
-        if list(found) == ["value"] and isinstance(found["value"], (bool, int, float, str, list)):
-            return found["value"]
-    try:
-        return float(text)  # `.5` and `1.`, which TOML does not know
-    except ValueError:
-        return text
+    return name.strip(), parsed_param(value.strip())
 
 
 def _stages(until: str | None) -> tuple[str, ...]:

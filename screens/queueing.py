@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from textual.binding import BindingType
@@ -11,6 +12,7 @@ from screens import figures
 from screens.acting import bindings
 from screens.dialogs import Agreeing, Asking
 from screens.ink import Line, Span, line
+from screens.threads import beside
 from screens.view import Answer, Question, View
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from storage.shed import Shed
     from storage.tables import Run
 
-VERBS = ("stop", "resume", "requeue", "first", "last", "priority")
+VERBS = ("stop", "resume", "requeue", "first", "last", "priority", "relaunch")
 
 
 class Queueing(View[Question, Answer], Generic[Question, Answer]):
@@ -37,6 +39,8 @@ class Queueing(View[Question, Answer], Generic[Question, Answer]):
         runs = self.chosen()
         if not runs:
             return "There is no run here."
+        if name == "relaunch" and len(runs) > 1:
+            return "One run at a time: esc unmarks them."
         reasons = [refusal(name, run) if run is not None else "" for run in runs.values()]
         return reasons[0] if all(reasons) else ""
 
@@ -84,6 +88,35 @@ class Queueing(View[Question, Answer], Generic[Question, Answer]):
         ids = self._fitting("last")
         self._carry_out(lambda shed: _reorder(shed, ids, last=True), f"{named(ids)} behind your others")
 
+    async def do_relaunch(self) -> None:
+        from screens.launching import open_form
+
+        run_id, shed = next(iter(self.chosen())), self.shell.shed
+        if shed is None:
+            return
+        run = await beside(lambda: _run(shed, run_id))
+        folder = self._folder_of(run)
+        if folder is None:
+            self.shell.say(
+                f"Run {run_id} is {run.user}'s: start trainshed in your own copy of {run.project}.", "warning"
+            )
+            return
+        given = (run.spec.get("train") or {}).get("params") or {}
+        open_form(self, folder, given, run_id, self.launched)
+
+    def _folder_of(self, run: Run) -> Path | None:
+        """Where the project lies: this terminal's copy of it, else where it was; never what somebody else may edit."""
+        from storage.shed import current_user
+
+        if self.shell.project == run.project and self.shell.project_dir is not None:
+            return self.shell.project_dir
+        return Path(run.project_dir) if run.user == current_user() else None
+
+    def launched(self, run_id: int | None) -> None:
+        """A run of the form waits now; None when the form was left."""
+        if run_id is not None:
+            self.shell.open_thing(str(run_id))
+
     def do_priority(self) -> None:
         ids = self._fitting("priority")
 
@@ -112,6 +145,8 @@ def refusal(name: str, run: Run) -> str:
         if run.status not in ("failed", "stopped"):
             return f"{its}; only one that failed or was stopped goes on."
         return "" if mine else f"Run {run.id} is {run.user}'s; R makes one of yours."
+    if name == "relaunch" and run.kind != "pipeline":
+        return f"Run {run.id} is a command without params; R queues it again."
     if name == "requeue" and run.status in ("running", "queued"):
         return f"{its}."
     if name in ("first", "last", "priority"):
@@ -144,6 +179,12 @@ def _stopped(ids: list[int], at_work: list[int]) -> str:
     return (
         f"{named(ids)} {'waits' if len(ids) == 1 else 'wait'} no more" if not at_work else f"{named(ids)} are stopped"
     )
+
+
+def _run(shed: Shed, run_id: int) -> Run:
+    from storage.read import runs as read_runs
+
+    return read_runs.run(shed, run_id)
 
 
 def _stop(shed: Shed, ids: list[int]) -> None:

@@ -84,6 +84,7 @@ class Runs(Queueing[Asked, Found]):
         self._window = (0, 2 * AHEAD)
         self._found: Found | None = None
         self._sparks: dict[int, list[float | None]] = {}
+        self._goal: int | None = None  # a run that comes under the cursor once it has been read
 
     def body(self) -> ComposeResult:
         yield Input(placeholder="status=failed lr>1e-4 user=ana auroc>=0.7 tag=baseline name", id="filter")
@@ -126,6 +127,8 @@ class Runs(Queueing[Asked, Found]):
         self._found = answer
         self._sparks |= answer.sparks
         self._draw()
+        if self._goal is not None and self.query_one(Grid).move_to_key(self._goal):
+            self._goal = None
         key = self.query_one(Grid).key
         self.query_one(Glance).show_run(int(str(key)) if key is not None else None)
 
@@ -190,6 +193,8 @@ class Runs(Queueing[Asked, Found]):
     def why_not(self, name: str) -> str:
         if name == "all_projects" and self.shell.project is None:
             return "This is no project's directory, so all projects are shown."
+        if name == "launch" and self.shell.project_dir is None:
+            return "This is no project's directory: start trainshed in one, or with -p DIR."
         if name == "mark" and self.query_one(Grid).key is None:
             return "There is no run to mark."
         if name == "back" and not (self.filter or self.marked or len(self.shell.screen_stack) > 1):
@@ -246,6 +251,16 @@ class Runs(Queueing[Asked, Found]):
         self.sort = self.sort[1:] if self.sort.startswith("-") else f"-{self.sort}"
         self.refetch()
         self._title()
+
+    def do_launch(self) -> None:
+        from screens.launching import open_form
+
+        assert self.shell.project_dir is not None  # why_not has seen to it
+        open_form(self, self.shell.project_dir, None, 0, self.launched)
+
+    def launched(self, run_id: int | None) -> None:
+        self._goal = run_id
+        self.refetch()
 
     def do_all_projects(self) -> None:
         self.all_projects = not self.all_projects

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import exists, not_
@@ -65,6 +66,37 @@ class Past:
     params: dict[str, float | str]
     duration_s: float
     status: str
+
+
+@dataclass(frozen=True)
+class Like:
+    """A run that ended well, by how many params it differs from what is asked, and how long it took."""
+
+    run_id: int
+    differs: int
+    duration_s: float
+
+
+def most_alike(shed: Shed, project: str, params: Mapping[str, object], *, limit: int = 100) -> Like | None:
+    """Of the newest runs of a project that ended well, the one with the most nearly the same params."""
+    with shed.reading() as session:
+        query = (
+            select(Run)
+            .options(defer(Run.snapshot))  # type: ignore[arg-type]
+            .where(Run.project == project, Run.kind == "pipeline", col(Run.status).in_(ENDED_WELL))
+            .order_by(col(Run.id).desc())
+            .limit(limit)
+        )
+        found = [
+            Like(run.id or 0, _differing(given(run), params), run.ended_at - run.started_at)
+            for run in session.exec(query)
+            if run.started_at is not None and run.ended_at is not None
+        ]
+    return min(found, key=lambda like: (like.differs, -like.run_id), default=None)
+
+
+def _differing(one: Mapping[str, object], other: Mapping[str, object]) -> int:
+    return sum(one.get(name) != other.get(name) for name in {*one, *other})
 
 
 def past(shed: Shed, project: str, *, limit: int = 100) -> list[Past]:

@@ -108,7 +108,7 @@ async def test_runs_change_places_and_get_another_priority(busy: Shed) -> None:
         ("done", "x", "there is nothing to stop"),
         ("done", "r", "only one that failed or was stopped goes on"),
         ("running", "R", "is running."),
-        ("failed", "K", "only one that waits has a place in the queue"),
+        ("failed", "K", "only one that waits has"),
     ],
 )
 async def test_what_cannot_be_done_says_why_in_the_list_and_on_the_page(
