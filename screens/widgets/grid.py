@@ -147,10 +147,12 @@ class Grid(Acting, ScrollView, can_focus=True):
         at = next((first + i for i, row in enumerate(self._rows) if row.key == key), None) if key is not None else None
         self.cursor = max(0, min(self.cursor if at is None else at, self.total - 1))
         self._skip_plain(1)
-        height = self.total + self._head
+        height = (self.total or len(self.empty)) + self._head
         if self.virtual_size.height != height:
             self.virtual_size = Size(self.size.width, height)
             self._refresh_scrollbars()
+            if self.styles.height is not None and self.styles.height.is_auto:
+                self.refresh(layout=True)
         self._measure()
         self._keep_in_view()
         self._refresh_changed()
