@@ -92,6 +92,7 @@ KEYS = {
 }
 
 VIEWS = (
+    ViewEntry(1, "home", "Home", "screens.home:HomeView"),
     ViewEntry(2, "data", "Data", "screens.data:Data"),
     ViewEntry(3, "runs", "Runs", "screens.runs:Runs"),
     ViewEntry(5, "models", "Models", "screens.models:Models"),
@@ -107,6 +108,7 @@ PLACES = (
     Place("queue", "with runs", "part", ("runs", "run")),
     Place("runs", "in Runs"),
     Place("run", "on a run's page"),
+    Place("home", "in Home"),
     Place("data", "in Data"),
     Place("dataset", "on a dataset's page"),
     Place("rows", "among rows", "part", ("dataset",)),
@@ -212,6 +214,9 @@ ACTIONS = (
     Action("run.note", "N", "note", "Add a remark to the run."),
     Action("run.tag", "t", "tag", "File the run under a word."),
     Action("run.copy", "y", "copy", "Copy the run's number and directory."),
+    Action("home.next", "tab", "next pane", "The next pane.", in_palette=False),
+    Action("home.previous", "shift+tab", "pane before", "The pane before.", shown=False, in_palette=False),
+    Action("home.acknowledge", "a", "acknowledge", "Say that you have seen the alert under the cursor."),
     Action("data.rows", "r", "rows", "Its rows, page by page."),
     Action("data.diff", "d", "diff", "What changed since the version before."),
     Action("data.card", "c", "card", "Its card: columns, checks, what changed."),
