@@ -75,6 +75,15 @@ def logs(
             scope.out.say(line)
 
 
+@app.command()
+def install(context: typer.Context, endpoint: Endpoint) -> None:
+    """Have systemd start an endpoint when the machine does."""
+    scope = scope_of(context)
+    path = verbs.install(scope.shed(), endpoint)
+    scope.out.finish(unit=str(path))
+    scope.out.say(f"systemd starts {endpoint} with the machine now: {path}")
+
+
 @tokens.command("create")
 def create_token(
     context: typer.Context,

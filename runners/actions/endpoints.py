@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runners.agency import session
+from runners.agency.home import Home
 from runners.serving import figures, ports, standing, tokens
 from runners.serving.process import Supervisor, Tell, lock_name
 from runners.serving.standing import Standing
@@ -34,6 +36,19 @@ START_S = 90.0
 STOP_S = 20.0
 LOG_KEPT_BYTES = 4 << 20
 FIRST_TOKEN = "default"
+UNIT = """\
+[Unit]
+Description=trainshed endpoint {name}
+
+[Service]
+ExecStart={python} -m runners.serving.process --shed {shed} --name {word}
+WorkingDirectory=/
+Restart=on-failure
+KillMode=mixed
+
+[Install]
+WantedBy=default.target
+"""
 
 
 @dataclass(frozen=True)
@@ -179,6 +194,24 @@ def log(shed: Shed, name: str, lines: int) -> list[str]:
     return logs.last_lines(shed.endpoint_dir(name) / "log.txt", lines)
 
 
+def install(shed: Shed, name: str) -> Path:
+    """Have systemd start an endpoint when the machine does; returns the unit's path.
+
+    Raises:
+        UsageError: there is no such endpoint, it is another user's, or it is not meant to run.
+        RunFailed: there is no systemd for users.
+    """
+    if _own(shed, name).wanted != "running":
+        raise UsageError(f'endpoint "{name}" is stopped', todo=f"trainshed endpoints start {name}")
+    text = UNIT.format(
+        name=name, python=session.quoted(sys.executable), shed=session.quoted(str(shed.root)), word=session.quoted(name)
+    )
+    unit = f"trainshed-endpoint-{Home(shed).root.name}-{name}.service"
+    return session.enabled(
+        unit, text, todo=f"the unit is written; after a reboot `trainshed endpoints start {name}`", now=False
+    )
+
+
 def create_token(shed: Shed, name: str, token: str, scope: str) -> str:
     """Make a token for an endpoint; it is told this once. Raises UsageError."""
     endpoint = _own(shed, name)
@@ -303,7 +336,7 @@ def _status(shed: Shed, endpoint: Endpoint) -> EndpointStatus:
 def _own(shed: Shed, name: str) -> Endpoint:
     endpoint = read_endpoints.named(shed, name)
     if endpoint.user != current_user():
-        raise UsageError(f'endpoint "{name}" is {endpoint.user}\'s: only they see its tokens')
+        raise UsageError(f'endpoint "{name}" is {endpoint.user}\'s: only they may')
     return endpoint
 
 

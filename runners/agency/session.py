@@ -48,26 +48,40 @@ def install(shed: Shed) -> Path:
     Raises:
         RunFailed: where there is no systemd for users, with the unit's text to place by hand.
     """
-    path = Path.home() / ".config" / "systemd" / "user" / f"trainshed-agent-{Home(shed).root.name}.service"
-    text = UNIT.format(python=_quoted(sys.executable), shed=_quoted(str(shed.root)))
+    text = UNIT.format(python=quoted(sys.executable), shed=quoted(str(shed.root)))
+    return enabled(
+        f"trainshed-agent-{Home(shed).root.name}.service",
+        text,
+        todo="the unit is written; without systemd the agent starts by itself at the next launch",
+    )
+
+
+def enabled(unit: str, text: str, *, todo: str, now: bool = True) -> Path:
+    """Write a systemd user unit of this name and enable it, and start it `now`; returns its path.
+
+    Raises:
+        RunFailed: where there is no systemd for users; `todo` is what to do then.
+    """
+    path = Path.home() / ".config" / "systemd" / "user" / unit
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as err:
         raise RunFailed(f"the unit cannot be written: {err.strerror}", place=str(path)) from err
-    for words in (("daemon-reload",), ("enable", "--now", path.name)):
+    for words in (("daemon-reload",), ("enable", *(["--now"] if now else []), unit)):
         done = _run("systemctl", "--user", *words)
         if done is None or done.returncode != 0:
             why = done.stderr.strip().splitlines()[-1:] if done is not None else ["no systemctl here"]
             raise RunFailed(
                 f"systemd does not take it: {' '.join(why)}",
                 place=str(path),
-                todo="the unit is written; without systemd the agent starts by itself at the next launch",
+                todo=todo,
             )
     return path
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A word of a unit's command line."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
 
 
