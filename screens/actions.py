@@ -96,6 +96,7 @@ VIEWS = (
     ViewEntry(2, "data", "Data", "screens.data:Data"),
     ViewEntry(3, "runs", "Runs", "screens.runs:Runs"),
     ViewEntry(5, "models", "Models", "screens.models:Models"),
+    ViewEntry(8, "machine", "Machine", "screens.machine:Machine"),
 )
 
 PLACES = (
@@ -105,7 +106,7 @@ PLACES = (
     Place("text", "in texts", "part"),
     Place("log", "in the log", "part", ("run",)),
     Place("chart", "on a chart", "part"),
-    Place("queue", "with runs", "part", ("runs", "run")),
+    Place("queue", "with runs", "part", ("runs", "run", "machine")),
     Place("runs", "in Runs"),
     Place("run", "on a run's page"),
     Place("home", "in Home"),
@@ -113,6 +114,7 @@ PLACES = (
     Place("dataset", "on a dataset's page"),
     Place("rows", "among rows", "part", ("dataset",)),
     Place("models", "in Models"),
+    Place("machine", "in Machine"),
     Place("page", "on a page of text"),
     Place("reading", "in a text", "dialog"),
     Place("launching", "in the launch form", "dialog"),
@@ -257,6 +259,10 @@ ACTIONS = (
     Action("models.run", "r", "run", "The run that made it."),
     Action("models.verify", "v", "verify", "Read its bytes again, compare their hash, and load it.", shown=False),
     Action("models.copy", "y", "copy", "Copy its name and version.", shown=False),
+    Action("machine.next", "tab", "next list", "From the devices to the queue, and on.", in_palette=False),
+    Action("machine.previous", "shift+tab", "list before", "The list before.", shown=False, in_palette=False),
+    Action("machine.disk", "d", "disk", "What gc would free: what nothing in the shed refers to any more."),
+    Action("machine.free", "D", "free it", "Remove what nothing refers to, once you have looked."),
     Action("page.copy", "y", "copy", "Copy the text."),
     Action("reading.close", "escape,q", "close", "Close it.", in_palette=False),
     Action("launching.next", "down,tab", "next", "The next field.", in_palette=False),

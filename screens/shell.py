@@ -189,7 +189,7 @@ class Shell(Acting, App[int]):
         """The view in front, if no dialog covers it."""
         from screens.view import View
 
-        return self.screen if isinstance(self.screen, View) else None
+        return self.screen if self.is_running and isinstance(self.screen, View) else None
 
     def say(self, text: str, severity: Literal["information", "warning", "error"] = "information") -> None:
         """A message that goes away by itself."""
