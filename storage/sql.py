@@ -7,6 +7,7 @@ hold a COPY or an INSERT as a common table expression, and could then overwrite 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -96,9 +97,10 @@ def plain(sql: str) -> str:
 
 
 def first_line(err: Exception) -> str:
-    """What DuckDB says in one line, with its hint."""
+    """What DuckDB says in one line, with its hint, unless that is one of its own tables."""
     first, _, rest = str(err).strip().partition("\n")
     hint = next((line.strip() for line in rest.splitlines() if line.startswith(("Did you mean", "Candidate"))), "")
+    hint = "" if re.search(r"\b(pg|duckdb|sqlite|pragma)_|information_schema", hint) else hint
     return f"{first} ({hint})" if hint else first
 
 

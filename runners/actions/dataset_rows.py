@@ -14,7 +14,7 @@ from runners.opening import manifest_of, open_tables
 from runners.stoppable import stoppable
 from storage import frames
 from storage.columns import identifier
-from storage.errors import DataInvalid
+from storage.errors import DataInvalid, UsageError
 from storage.shed import Shed
 from storage.tables import Dataset, DatasetVersion
 
@@ -80,7 +80,11 @@ def query(shed: Shed, reference: str, sql: str, *, limit: int | None = None, pro
         note = f'the project\'s query does not run on this version, so "data" is its first table: {err.message}'
         con = open_tables(shed, manifest)
     with con:
-        return _found(con, dataset, version, sql, limit, note=note)
+        try:
+            return _found(con, dataset, version, sql, limit, note=note)
+        except UsageError as err:
+            told = f"{err.message}; {note}" if note else err.message
+            raise UsageError(told, place=err.place, expected=err.expected, todo=err.todo) from None
 
 
 def _found(

@@ -124,8 +124,9 @@ def _name_from(folder: Path) -> str:
 
 
 def _adapted(toml: bytes, name: str, suffix: str) -> bytes:
-    """A template's trainshed.toml with the project's own name, and the suffix of the images that were there."""
-    toml = re.sub(rb'(\[project\]\nname = )"[^"]*"', rb'\1"' + name.encode() + b'"', toml, count=1)
+    """A template's trainshed.toml with the project's own name, also for its dataset, which the whole shed shares, and
+    the suffix of the images that were there."""
+    toml = re.sub(rb'(\[(?:project|dataset)\]\nname = )"[^"]*"', rb'\1"' + name.encode() + b'"', toml)
     return toml.replace(b'"images/**/*.pgm"', _toml(f"images/**/*{suffix}").encode()) if suffix else toml
 
 

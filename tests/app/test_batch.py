@@ -179,5 +179,5 @@ def test_a_reader_that_goes_away_does_not_stop_the_run(call: Call, shed: Shed, t
         cwd=ROOT,
         check=False,
     )
-    assert told.stdout.splitlines() == ["run 1  table  on customers v1", "0"], told.stderr
+    assert told.stdout.splitlines() == ["run 1  table  on table v1", "0"], told.stderr
     assert [stage.status for stage in read_runs.stages(shed, 1)] == ["done", "done"]

@@ -106,6 +106,8 @@ def test_sql_runs_where_the_projects_query_does_not(shed: Shed, project: Path) -
     found = dataset_rows.query(shed, "both", "select max(a) from data", project_query=newer)
     assert found.rows == [(99,)]
     assert "brightness" in found.note
+    with pytest.raises(UsageError, match=r"brightness.*the project's query does not run on this version"):
+        dataset_rows.query(shed, "both", "select brightness from data", project_query=newer)
 
 
 @pytest.mark.parametrize(
