@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from storage.sections import Fault, Section
 
-On = Literal["new-data", "schedule", "code"]
+On = Literal["new-data", "schedule", "drift", "code"]
 Do = Literal["retrain", "notify", "wait"]
 Severity = Literal["info", "warning", "critical"]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}$")]
@@ -18,6 +18,7 @@ Minutes = Annotated[float, Field(ge=0, le=366 * 24 * 60, allow_inf_nan=False)]
 
 OF_KIND: dict[str, tuple[str, ...]] = {  # the keys that only one kind of trigger has
     "schedule": ("cron", "timezone"),
+    "drift": ("psi", "columns", "every_minutes", "window_hours", "min_rows"),
     "code": ("branch",),
     "new-data": ("min_rows",),
 }
@@ -39,6 +40,10 @@ class TriggerSection(Section):
         most_in_a_row: a breaker: so many runs in a row, each begun within an hour of the one before, pause it.
         cron: five fields, in `timezone`.
         min_rows: fewer new rows than this do not count.
+        psi: how far a column must have moved (population stability index), beyond chance.
+        columns: those that count; default: all inputs of the model.
+        every_minutes: how often drift is measured.
+        window_hours: the predictions of so many hours are compared.
         branch: whose new commits count; default: what is checked out.
     """
 
@@ -53,6 +58,10 @@ class TriggerSection(Section):
     cron: str | None = None
     timezone: str = "UTC"
     min_rows: Annotated[int, Field(ge=1)] = 1
+    psi: Annotated[float, Field(gt=0, le=100)] = 0.25
+    columns: list[str] = Field(default_factory=list)
+    every_minutes: Annotated[float, Field(ge=0.01, le=7 * 24 * 60)] = 30.0
+    window_hours: Annotated[float, Field(gt=0, le=366 * 24)] = 24.0
     branch: str | None = None
 
     @property

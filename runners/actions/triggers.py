@@ -12,7 +12,7 @@ from runners.agency import starting
 from runners.agency.home import Home
 from runners.alerting import addresses
 from runners.opening import manifest_of
-from runners.triggers import acting, committed, leaving_out, new_data, orders, policy, process, schedule
+from runners.triggers import acting, committed, drifting, leaving_out, new_data, orders, policy, process, schedule
 from runners.triggers.orders import Orders
 from storage.errors import UsageError, nearest
 from storage.globs import Found, expand
@@ -224,12 +224,23 @@ def attempt(shed: Shed, which: str, *, project: str | None = None) -> Tried:
         commit, title = committed.head(Path(trigger.project_dir), spec.branch)
         seen = read_triggers.has_noticed(shed, trigger.id or 0, f"commit {commit}")
         lines.append(f"{'seen already' if seen else 'new'}: commit {commit[:10]} {title}")
+    elif spec.on == "drift":
+        lines += _drift_now(shed, trigger, spec)
     else:
         lines += _files_now(shed, trigger)
     begun = read_triggers.runs_since(shed, trigger.id or 0, time.time() - policy.DAY_S)
     verdict = policy.verdict(spec, begun, time.time())
     lines.append(f"a run may begin now: {spec.do}" if verdict.allowed else f"no run may begin now: {verdict.why}")
     return Tried(trigger, lines)
+
+
+def _drift_now(shed: Shed, trigger: Trigger, spec: TriggerSection) -> list[str]:
+    measured = drifting.measure(shed, load_project(Path(trigger.project_dir)), spec)
+    if measured is None:
+        return ["there is no production model, or too few rows to compare with what it was trained on"]
+    shifted = measured.shifted(spec)
+    lines = [drifting.told(measured, shifted)] if shifted else [f"no column has shifted: {measured.of}"]
+    return lines + [f"{d.column}: PSI {d.psi:.3f}, JS {d.js:.3f}, p {d.p:.2g}" for d in measured.columns[:SHOWN]]
 
 
 def _files_now(shed: Shed, trigger: Trigger) -> list[str]:

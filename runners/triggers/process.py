@@ -24,6 +24,7 @@ from runners.alerting.courier import Courier
 from runners.supervision.processes import identify_self
 from runners.triggers import acting, orders
 from runners.triggers.committed import Code
+from runners.triggers.drifting import Drift
 from runners.triggers.new_data import NewData
 from runners.triggers.orders import Orders
 from runners.triggers.scheduled import Schedule
@@ -158,6 +159,8 @@ class Watch:
             source = NewData(self.shed, trigger, found, hint)
         elif found.spec.on == "schedule":
             source = Schedule(self.shed, trigger, found)
+        elif found.spec.on == "drift":
+            source = Drift(self.shed, trigger, found)
         else:
             source = Code(self.shed, trigger, found)
         self.sources[trigger_id] = (trigger.request, source)

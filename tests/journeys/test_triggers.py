@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from runners.actions import datasets
+from storage.project import load_project
 from storage.read import alerts as read_alerts
 from storage.read import triggers as read_triggers
 from storage.read.triggers import FiringRow
@@ -149,6 +151,24 @@ def test_a_schedule_fires_by_hand_and_says_when_it_is_due(workstation: Workstati
     fired = workstation.type("triggers", "fire", "schedule", "-p", tiny)
     assert fired.code == 0, fired.told
     assert ended(workstation)[0].firing.run_id == fired.finished["run"]
+
+
+def test_new_files_that_drifted_from_what_production_learnt_are_told_with_the_column(
+    workstation: Workstation, tiny: Path
+) -> None:
+    assert workstation.batch(tiny).code == 0
+    add(workstation, tiny, '[[trigger]]\non = "drift"\ndo = "notify"\nevery_minutes = 0.01\n')
+    until(lambda: "waits" in note(workstation))
+    drop(tiny / "data" / "two.csv", seed=2)
+    lines = (tiny / "data" / "two.csv").read_text().splitlines()
+    moved = [lines[0], *(f"{float(line.split(',')[0]) + 2:.4f},{line.split(',', 1)[1]}" for line in lines[1:])]
+    (tiny / "data" / "two.csv").write_text("\n".join(moved) + "\n")
+    datasets.add_for_project(workstation.shed, tiny, load_project(tiny))
+    (row,) = until(lambda: firings(workstation, "notify"), 40)
+    assert row.firing.why.startswith("a shifted (PSI ")
+    assert row.firing.evidence["drift"][0]["column"] == "a"
+    tried = workstation.type("triggers", "test", "drift", "-p", tiny)
+    assert tried.finished["lines"][1].startswith("a: PSI ")
 
 
 class Sink(BaseHTTPRequestHandler):
