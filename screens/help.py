@@ -51,10 +51,12 @@ class Help(Acting, ModalScreen[None]):
         for _, action, keys in within_reach(self._about):
             found.setdefault(action.place, []).append((keys, action))
         titles = {place.name: place.title for place in PLACES}
+        own = self._about.places() if isinstance(self._about, Acting) else []
+        order = sorted(found, key=lambda name: own.index(name) if name in own else len(own))  # where one is comes first
         with VerticalScroll(classes="dialog wide") as box:
             box.border_title = "keys"
             box.border_subtitle = "esc closes"
-            yield Sheet([(titles[name], told) for name, told in found.items()])
+            yield Sheet([(titles[name], found[name]) for name in order])
 
     def do_close(self) -> None:
         self.dismiss()

@@ -62,7 +62,7 @@ async def test_help_names_the_keys_of_the_place(shed: Shed) -> None:
     async with driving(shed) as driven:
         await driven.press("3")
         await driven.pilot.press("question_mark")
-        await driven.sees("in Runs", "One line down.")
+        await driven.sees("in Runs", "Mark")
         await driven.pilot.press("escape")
         await driven.until(lambda: isinstance(driven.app.screen, Runs))
 
