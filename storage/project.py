@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from storage.errors import UsageError, nearest
 from storage.sections import Fault, Section, checked, parsed
@@ -21,6 +22,16 @@ ColumnType = Literal["integer", "number", "text", "boolean", "timestamp", "date"
 Task = Literal["binary", "multiclass", "regression"]
 OnFail = Literal["stop", "warn"]
 Scalar = bool | int | float | str
+
+
+def _param(value: Any) -> Any:
+    for item in value if isinstance(value, list) else [value]:
+        if not isinstance(item, (bool, int, float, str)) or (isinstance(item, float) and not math.isfinite(item)):
+            raise ValueError(f"{item!r} cannot be a param; expected booleans, finite numbers, texts, or lists of them")
+    return value
+
+
+Param = Annotated[Scalar | list[Scalar], BeforeValidator(_param)]
 
 
 class ProjectSection(Section):
@@ -144,7 +155,7 @@ class TrainSection(Section):
     seed: int = 0
     timeout_minutes: Annotated[float, Field(gt=0)] | None = None
     retries: Annotated[int, Field(ge=0)] = 0
-    params: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
+    params: dict[str, Param] = Field(default_factory=dict)
     retry_smaller: RetrySmaller | None = None  # behind params, which it is checked against
 
     @field_validator("retry_smaller")
@@ -190,9 +201,9 @@ class TrySection(Section):
     """`[test]`: how `trainshed test` makes this project quick, where the defaults do not."""
 
     rows: Annotated[int, Field(ge=50)] | None = None
-    params: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
+    params: dict[str, Param] = Field(default_factory=dict)
     overfit: Annotated[float, Field(ge=0, lt=1)] = 0.3
-    overfit_params: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
+    overfit_params: dict[str, Param] = Field(default_factory=dict)
     loss: str | None = None
 
 
@@ -331,6 +342,8 @@ def _of_param(name: str, dimension: Dimension, params: dict[str, Any]) -> Dimens
 
 def _same_type(key: str, value: Any, example: Any) -> Any:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and not math.isfinite(value):
+        raise UsageError(f"{key}={value!r}: no finite number", expected=f"a number, like {example!r}")
     if isinstance(example, str) and not isinstance(value, list):
         return value if isinstance(value, str) else str(value)
     if type(value) is type(example):

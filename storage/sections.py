@@ -13,9 +13,9 @@ from storage.names import NAME_RULE
 
 
 class Section(BaseModel):
-    """A table of the file: unknown keys are errors, values never change after reading."""
+    """A table of the file: unknown keys and numbers that are none are errors, values never change after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Fault(ValueError):

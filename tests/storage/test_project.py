@@ -72,6 +72,9 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         ('by = "time"\ncolumn', 'by = "time"\n# column', 19, ["split", 'needs column = "…"']),
         ('name = "flight-delay"', "", 1, ["project.name", "missing"]),
         ("min = 0", 'min = "low"', 10, ["checks.columns.distance.min", "number"]),
+        ("min = 0", "min = -inf", 10, ["checks.columns.distance.min", "finite"]),
+        ("lr = 1e-3", "lr = nan", 26, ['"train.params.lr": nan cannot be a param', "finite numbers"]),
+        ("lr = 1e-3", "lr = { low = 1 }", 26, ['"train.params.lr"', "cannot be a param"]),
     ],
 )
 def test_a_typo_is_placed_and_explained(tmp_path: Path, old: str, new: str, line: int, words: list[str]) -> None:
@@ -128,6 +131,8 @@ def test_a_param_the_project_does_not_have_gets_the_nearest(tmp_path: Path) -> N
         load_project(write(tmp_path, GOOD), overrides={"epoch": 3})
     with pytest.raises(UsageError, match="expected: int"):
         load_project(tmp_path, overrides={"epochs": "many"})
+    with pytest.raises(UsageError, match="no finite number"):
+        load_project(tmp_path, overrides={"lr": float("nan")})
 
 
 def test_the_project_is_found_from_a_folder_below(tmp_path: Path) -> None:
