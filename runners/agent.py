@@ -11,7 +11,6 @@ import json
 import os
 import select
 import signal
-import sqlite3
 import sys
 import time
 import traceback
@@ -33,6 +32,7 @@ from storage.durable import write_whole
 from storage.errors import TrainshedError
 from storage.read import queue as read_queue
 from storage.read import sweeps as read_sweeps
+from storage.read.changes import Changes
 from storage.settings import settings
 from storage.shed import Shed, current_user, open_shed
 from storage.write import queue as write_queue
@@ -61,7 +61,7 @@ class Agent:
         self.waiting = False
         self.stopping = False
         self.fifo = os.open(home.wake, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self.changes = sqlite3.connect(f"file:{shed.db}?mode=ro", uri=True, isolation_level=None)
+        self.changes = Changes(shed)
         self.seen = -1
         self.recover_at = self.look_at = 0.0
         self.busy_at = time.monotonic()
@@ -100,7 +100,7 @@ class Agent:
             self._start_what_may()
 
     def _changed(self) -> bool:
-        version = int(self.changes.execute("PRAGMA data_version").fetchone()[0])
+        version = self.changes.version()
         changed, self.seen = version != self.seen, version
         return changed
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 from runners.serving.session import Version
 from storage.read import models as read_models
 from storage.read import runs as read_runs
+from storage.read.changes import Changes
 from storage.serve_section import ServeSection
 from storage.shed import Shed
 from storage.tables import ModelVersion
@@ -28,12 +28,12 @@ class Alias:
         self._shed = shed
         self._model = model
         self._name = name
-        self._changes = sqlite3.connect(f"file:{shed.db}?mode=ro", uri=True, isolation_level=None)
+        self._changes = Changes(shed)
         self._seen = -1
         self._found: ModelVersion | None = None
 
     def wanted(self) -> ModelVersion | None:
-        seen = int(self._changes.execute("PRAGMA data_version").fetchone()[0])
+        seen = self._changes.version()
         if seen != self._seen:
             self._found = read_models.aliased(self._shed, self._model, self._name)
             self._seen = seen

@@ -7,7 +7,6 @@ Like a run's supervisor it outlives the agent, and brings up a new one where the
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from contextlib import suppress
 from functools import partial
@@ -22,6 +21,7 @@ from runners.sweeps.frozen import Orders
 from storage.durable import write_whole
 from storage.errors import RunFailed, ShedError, TrainshedError
 from storage.read import sweeps as read_sweeps
+from storage.read.changes import Changes
 from storage.shed import Shed, open_shed
 from storage.tables import Sweep
 from storage.write import sweeps as write_sweeps
@@ -93,12 +93,12 @@ def _request(shed: Shed, sweep: Sweep, orders: Orders) -> Request:
 
 
 def _look_again_and_again(shed: Shed, advance: Advance) -> None:
-    changes = sqlite3.connect(f"file:{shed.db}?mode=ro", uri=True, isolation_level=None)
+    changes = Changes(shed)
     try:
         seen, look_at, revive_at = None, 0.0, time.monotonic() + REVIVE_S
         while True:
             now = time.monotonic()
-            found = (changes.execute("PRAGMA data_version").fetchone()[0], advance.logged())
+            found = (changes.version(), advance.logged())
             if found != seen or now >= look_at:
                 seen, look_at = found, now + FULL_LOOK_S
                 if not advance.tick():

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import sqlite3
 import threading
 import time
 import traceback
@@ -32,6 +31,7 @@ from storage.durable import write_whole
 from storage.errors import ShedError, TrainshedError
 from storage.read import alerts as read_alerts
 from storage.read import triggers as read_triggers
+from storage.read.changes import Changes
 from storage.shed import Shed, current_user, open_shed
 from storage.tables import Firing, Trigger
 from storage.write import triggers as write_triggers
@@ -88,7 +88,7 @@ class Watch:
         self.hinted: set[int] = set()
         self.wake = threading.Event()
         self.courier = Courier(shed, self.home, self.user, self.host)
-        self.changes = sqlite3.connect(f"file:{shed.db}?mode=ro", uri=True, isolation_level=None)
+        self.changes = Changes(shed)
         self.orders: dict[int, Orders] = {}
 
     def run(self) -> None:
@@ -98,7 +98,7 @@ class Watch:
         try:
             while not self.home.off.exists():
                 now = time.monotonic()
-                version = int(self.changes.execute("PRAGMA data_version").fetchone()[0])
+                version = self.changes.version()
                 if version != seen or now >= full_at:
                     seen, full_at = version, now + FULL_LOOK_S
                     if not needed(self.shed, self.user, self.host) and self.courier.idle:
