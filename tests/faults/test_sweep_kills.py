@@ -45,7 +45,7 @@ def agent_of(workstation: Workstation, sweep_id: int) -> Identity | None:
     [
         (process_of, 8, 3),
         (agent_of, 8, 2),
-        pytest.param(process_of, 150, 100, marks=[pytest.mark.slow, pytest.mark.timeout(1200)]),
+        pytest.param(process_of, 100, 50, marks=[pytest.mark.slow, pytest.mark.timeout(1200)]),
         pytest.param(agent_of, 100, 30, marks=[pytest.mark.slow, pytest.mark.timeout(1200)]),
     ],
 )
