@@ -95,6 +95,7 @@ VIEWS = (
     ViewEntry(1, "home", "Home", "screens.home:HomeView"),
     ViewEntry(2, "data", "Data", "screens.data:Data"),
     ViewEntry(3, "runs", "Runs", "screens.runs:Runs"),
+    ViewEntry(4, "compare", "Compare", "screens.compare:Compare"),
     ViewEntry(5, "models", "Models", "screens.models:Models"),
     ViewEntry(8, "machine", "Machine", "screens.machine:Machine"),
 )
@@ -113,6 +114,7 @@ PLACES = (
     Place("data", "in Data"),
     Place("dataset", "on a dataset's page"),
     Place("rows", "among rows", "part", ("dataset",)),
+    Place("compare", "in Compare"),
     Place("models", "in Models"),
     Place("machine", "in Machine"),
     Place("page", "on a page of text"),
@@ -246,6 +248,12 @@ ACTIONS = (
     Action("rows.reverse", "full_stop", "reverse", "Turn the order round.", shown=False),
     Action("rows.profile", "p", "profile", "The distribution of the column under the cursor, beside the rows."),
     Action("rows.clear", "u", "clear", "Without filter and SQL; breaks off a question that takes long."),
+    Action("compare.drawing", "tab", "drawing", "Curves, a param against the metric, or all params at once."),
+    Action("compare.sort", "comma", "sort", "Order the runs by the line under the cursor."),
+    Action("compare.reverse", "full_stop", "reverse", "Turn the order round.", shown=False),
+    Action("compare.drop", "space", "unmark", "Take the run under the cursor out."),
+    Action("compare.whole", "w", "code and data", "How code and data differ, line by line."),
+    Action("compare.copy", "y", "copy", "Copy the command that tells the same.", shown=False),
     Action(
         "models.promote",
         "p",

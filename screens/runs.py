@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SPARK = 10
 MOST_PARAMS = 3
+LONG = 8  # characters of a param beyond which a number is rounded
 SORTS = ("-id", "status", "user", "name", "-started_at")
 
 
@@ -80,11 +81,15 @@ class Runs(Queueing[Asked, Found]):
         self.filter = ""
         self.sort = "-id"
         self.all_projects = False
-        self.marked: list[int] = []
         self._window = (0, 2 * AHEAD)
         self._found: Found | None = None
         self._sparks: dict[int, list[float | None]] = {}
         self._goal: int | None = None  # a run that comes under the cursor once it has been read
+
+    @property
+    def marked(self) -> list[int]:
+        """The runs that Compare puts side by side, in the order in which they were marked."""
+        return self.shell.marked
 
     def body(self) -> ComposeResult:
         yield Input(placeholder="status=failed lr>1e-4 user=ana auroc>=0.7 tag=baseline name", id="filter")
@@ -241,11 +246,20 @@ class Runs(Queueing[Asked, Found]):
         grid.do_down()
 
     def do_sort(self) -> None:
-        names = [sort.removeprefix("-") for sort in SORTS]
+        sorts = [*SORTS, *self._own_sorts()]
+        names = [sort.removeprefix("-") for sort in sorts]
         place = names.index(self.sort.removeprefix("-")) if self.sort.removeprefix("-") in names else -1
-        self.sort = SORTS[(place + 1) % len(SORTS)]
+        self.sort = sorts[(place + 1) % len(sorts)]
         self.refetch()
         self._title()
+
+    def _own_sorts(self) -> list[str]:
+        """The metric and the params that have columns."""
+        found = self._found
+        if found is None:
+            return []
+        params = varying([row.params for row in found.listing.rows])
+        return [*([f"-{found.metric}"] if found.metric else []), *params]
 
     def do_reverse(self) -> None:
         self.sort = self.sort[1:] if self.sort.startswith("-") else f"-{self.sort}"
@@ -329,7 +343,7 @@ def _cells(
         yield [] if value is None else [Span(figures.number(value), "bold")]
         yield [sparkline(points, SPARK, "running" if run.status == "running" else "dim")] if points else []
     for name in params:
-        yield [span(row.params.get(name, ""))]
+        yield [span(brief(row.params.get(name, "")))]
     yield [Span(took(row, now))]
     yield [Span(figures.ago(run.started_at or run.created_at, now))]
 
@@ -372,6 +386,16 @@ def _sparks(shed: Shed, asked: Asked, rows: Sequence[RunRow], metric: str) -> di
         if metric and names and (row.run.id or 0) not in asked.sparked:
             asks.append(curves.Ask(row.run.id or 0, names[0]))
     return dict(zip([ask.run_id for ask in asks], curves.sparks(shed, asks, 2 * SPARK), strict=True))
+
+
+def brief(text: str) -> str:
+    """A param in a narrow column: long numbers with fewer digits."""
+    if len(text) <= LONG:
+        return text
+    try:
+        return figures.number(float(text))
+    except ValueError:
+        return text
 
 
 def state(row: RunRow, status: str, begins: str = "") -> Line:

@@ -71,6 +71,7 @@ class Shell(Acting, App[int]):
         self.ascii_only = ascii_only
         self.shed: Shed | None = None
         self.standing = Standing()
+        self.marked: list[int] = []  # runs, for Runs and Compare
         self.now: Now | None = None
         self.stale_since: float | None = None
         self.error: TrainshedError | None = None

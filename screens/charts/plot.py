@@ -202,12 +202,13 @@ def _body(picture: Picture, across: int, rows: int, x: Axis, y: Axis, *, ascii_o
         for row in range(rows):
             if 0 <= column < across and cells[row][column][1] < 0:
                 marks.setdefault((row, column), Span("│", "attention"))
-    return [_row(row, marks, cells, roles) for row in range(rows)]
+    return [row_span(row, marks, cells, roles) for row in range(rows)]
 
 
-def _row(
-    row: int, marks: dict[tuple[int, int], Span], cells: list[list[tuple[str, int]]], roles: list[str]
+def row_span(
+    row: int, marks: dict[tuple[int, int], Span], cells: list[list[tuple[str, int]]], roles: Sequence[str]
 ) -> list[Span]:
+    """One row of cells as a line: `roles` are those of the curves, `marks` lie over them."""
     told: list[Span] = []
     for column, (sign, owner) in enumerate(cells[row]):
         here = marks.get((row, column)) or Span(sign, roles[owner] if owner >= 0 else "")

@@ -39,6 +39,7 @@ class Column:
     grow: bool = False
     rank: int = 9
     role: str = ""
+    head: str = "dim"  # the role of the title
 
 
 @dataclass(frozen=True)
@@ -316,10 +317,12 @@ class Grid(Acting, ScrollView, can_focus=True):
 
     def _header_line(self) -> list[Span]:
         here = self.column if self._scrolls_columns and self.has_focus else -1
-        titles = [
-            [span(column.title, "accent bold underline" if place == here else "dim")]
-            for place, column in enumerate(self.columns)
-        ]
+        titles = []
+        for place, column in enumerate(self.columns):
+            role = column.head
+            if place == here:
+                role = ("accent" if role == "dim" else role) + " bold underline"
+            titles.append([span(column.title, role)])
         return self._laid_out(titles)
 
     def _row_line(self, row: Row, place: int) -> list[Span]:
