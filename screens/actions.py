@@ -163,6 +163,7 @@ ACTIONS = (
     *(Action(f"app.{view.name}", str(view.number), view.title, f"Go to {view.title}.", shown=False) for view in VIEWS),
     Action("app.help", "question_mark", "help", "What can be done here, and by which key."),
     Action("app.palette", "ctrl+p", "palette", "Find any action by its name.", in_palette=False),
+    Action("app.go", "colon", "go", "Go to a run, model, dataset, or whatever an id belongs to."),
     Action("app.theme", "", "theme", "Next theme: dark, light, high contrast.", shown=False),
     Action("app.redraw", "ctrl+l", "redraw", "Draw the whole screen again.", shown=False),
     Action("app.quit", "q", "quit", "Leave; runs continue."),

@@ -14,6 +14,7 @@ from textual.containers import Container, Vertical, VerticalScroll
 
 from screens import figures
 from screens.acting import Acting, bindings
+from screens.dialogs import Agreeing, Reading
 from screens.glyphs import bar, gauge, glyph, role_of
 from screens.ink import Line, Span, cut, joined, line, span, wrapped
 from screens.runs import gate_metric, metric_value
@@ -216,12 +217,34 @@ class HomeView(View[float | None, Found]):
     # -- actions
 
     @on(Grid.Chosen)
-    async def _chosen(self, event: Grid.Chosen) -> None:
+    def _chosen(self, event: Grid.Chosen) -> None:
         kind, _, subject = str(event.key).partition(":")
-        if kind == "run" or kind == "model":
+        if kind in ("run", "model"):
             self.shell.open_thing(subject)
         elif kind == "alert":
             self.do_acknowledge()
+        elif kind == "firing":
+            self._ask_about(int(subject))
+        elif kind == "endpoint" and (need := self._need) is not None:
+            told = [
+                [span(need.text)],
+                [],
+                line(Span("trainshed endpoints logs ", "accent"), span(need.subject, "accent")),
+            ]
+            self.app.push_screen(Reading(f"endpoint {need.subject}", lambda _width: told))
+
+    def _ask_about(self, firing: int) -> None:
+        """A trigger waits for a person: yes launches what it wants."""
+        need = self._need
+
+        def answered(agreed: str | None) -> None:
+            if agreed is not None:
+                self.run_worker(
+                    self.shell.carry_out(lambda shed: _approve(shed, firing), "approved: its run is launched")
+                )
+
+        told = [[span(need.text if need is not None else "")], [], [Span("Yes launches the run that it wants.", "dim")]]
+        self.app.push_screen(Agreeing("a trigger asks", told, verb="approve it"), answered)
 
     @property
     def _need(self) -> Need | None:
@@ -505,3 +528,9 @@ def _acknowledge(shed: Shed, number: int) -> None:
     from runners.actions import alerts
 
     alerts.acknowledge(shed, [number])
+
+
+def _approve(shed: Shed, firing: int) -> None:
+    from runners.actions import triggers
+
+    triggers.approve(shed, firing)

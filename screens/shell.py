@@ -22,6 +22,7 @@ from screens.themes import PLAIN, THEMES, Inks
 from screens.threads import beside
 
 if TYPE_CHECKING:
+    from runners.actions.lineage import Lineage
     from runners.actions.machine import Machine, Now
     from storage.errors import TrainshedError
     from storage.read.changes import Changes
@@ -138,10 +139,14 @@ class Shell(Acting, App[int]):
             return
 
         def read() -> Standing:
-            from storage.read import counts
+            from storage.read import alerts, counts
 
             found = counts.runs_by_status(shed)
-            return Standing(found.get("running", 0), found.get("queued", 0), counts.versions_waiting(shed))
+            return Standing(
+                found.get("running", 0),
+                found.get("queued", 0),
+                counts.versions_waiting(shed) + alerts.unacknowledged(shed),
+            )
 
         try:
             self.standing = await beside(read)
@@ -227,6 +232,10 @@ class Shell(Acting, App[int]):
 
     def open_thing(self, reference: str) -> None:
         """Go to whatever an id stands for: a run's number, `flights@v2`, `flight-delay@v3`."""
+        view = next((view for view in VIEWS if reference.lower() in (view.name, view.title.lower())), None)
+        if view is not None:
+            self.show_view(view.name)
+            return
         if reference.isdigit():
             from screens.run import RunPage
 
@@ -241,28 +250,40 @@ class Shell(Acting, App[int]):
         if shed is None:
             return
 
-        def kind() -> str:
+        def traced() -> Lineage:
             from runners.actions import lineage
 
-            return lineage.trace(shed, reference).back.kind
+            return lineage.trace(shed, reference)
 
         try:
-            found = await beside(kind)
+            found = await beside(traced)
         except TrainshedError as err:
             self.tell(err)
             return
-        if found == "dataset version":
+        await self._show_found(found, reference)
+
+    async def _show_found(self, found: Lineage, reference: str) -> None:
+        """The page of a thing; of anything else, such as a digest, where it stands."""
+        kind, name = found.back.kind, found.back.id
+        if kind == "run":
+            self.open_thing(name)
+        elif kind == "dataset version":
             from screens.dataset import DatasetPage
 
-            self.push_screen(DatasetPage(reference))
-        elif found == "model version":
+            self.push_screen(DatasetPage(name))
+        elif kind == "model version":
             from screens.models import Models
 
             await self.switch_mode("models")
             if isinstance(self.screen, Models):
-                self.screen.go_to(reference)
-        elif found == "run":
-            self.open_thing(reference.lower().removeprefix("run").lstrip(" /#r"))
+                self.screen.go_to(name)
+        else:
+            from screens.dialogs import Reading
+            from screens.ink import joined
+            from screens.widgets.lineage import rows_of
+
+            lines = [joined(row.cells) for row in rows_of(found)]
+            self.push_screen(Reading(reference, lambda _width: lines))
 
     def _take_theme(self, _theme: object) -> None:
         from screens.widgets.grid import Grid
@@ -302,6 +323,15 @@ class Shell(Acting, App[int]):
         from screens.palette import Palette
 
         self.push_screen(Palette(self.screen))
+
+    def do_go(self) -> None:
+        from screens.dialogs import Asking
+
+        def go(text: str | None) -> None:
+            if text:
+                self.open_thing(text)
+
+        self.push_screen(Asking("go to", placeholder="12, flight-delay@v3, flights@v2, a view, a digest"), go)
 
     def do_theme(self) -> None:
         names = [each.name for each in THEMES if each.name != PLAIN]

@@ -130,11 +130,15 @@ class Run:
     def restore(self) -> Optional[Any]:
         """Return the state of the newest checkpoint that is whole (tensors on the CPU), or None where the run has none.
 
-        The metrics go back to what they were then, so that logging goes on without a gap or a double.
+        The metrics go back to what they were then, so that logging goes on without a gap or a double. Call it before
+        the first `log`, which would start the series of an earlier attempt over.
         """
         found = self._checkpoints.restore(keep_damaged=self.rank > 0)
         if self._series is not None:
-            self._series.truncate(found[1].rows if found else {})
+            if found is not None:
+                self._series.truncate(found[1].rows)
+            else:
+                self._series.start_over()
         if found is None:
             return None
         state, entry = found

@@ -105,6 +105,12 @@ class Writer:
                 group.keep(rows.get(str(group.number), 0))
             self._stale = False
 
+    def start_over(self) -> None:
+        """Drop what an earlier attempt left; what was logged since stays."""
+        with self._lock:
+            if self._stale:
+                self.truncate({})
+
     def truncate_from_step(self, step: int) -> None:
         """Keep the records of every group that come before its first one at `step` or later, and go on after them."""
         with self._lock:
@@ -137,8 +143,7 @@ class Writer:
         if not names:
             return
         with self._lock:
-            if self._stale:
-                self.truncate({})
+            self.start_over()
             groups = self._groups_of(names)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write_now_and_then, name="trainshed metrics", daemon=True)

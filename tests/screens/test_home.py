@@ -11,8 +11,8 @@ from screens.models import Models
 from screens.run import RunPage
 from screens.widgets.grid import Grid
 from storage.shed import Shed
-from storage.tables import Alert, ModelVersion, Run
-from tests.scenes import model_version_of, run_of
+from storage.tables import Alert, Firing, ModelVersion, Run, Trigger
+from tests.scenes import dataset_version_of, model_version_of, run_of
 from tests.screens.driving import driving
 
 
@@ -87,3 +87,46 @@ async def test_what_happened_since_one_was_here_is_told(shed: Shed) -> None:
     run_of(shed, "first", status="failed", reason="out of memory")
     async with driving(shed, size=(120, 40)) as driven:
         await driven.sees("run 1 first", "failed: out of memory")
+
+
+async def test_a_trigger_that_asks_is_answered_after_a_second_key(shed: Shed) -> None:
+    now = time.time()
+    with shed.writing("asked", "test") as write:
+        trigger = Trigger(
+            name="new flights", project="p", project_dir="/p", user="ana", host="box", kind="new-data",
+            status="active", request="0" * 64, created_at=now,
+        )  # fmt: skip
+        write.session.add(trigger)
+        write.session.flush()
+        firing = Firing(
+            trigger_id=trigger.id or 0, key="k", at=now, by="ana", status="waiting", decision="wait", why="2 new files"
+        )
+        write.session.add(firing)
+    async with driving(shed) as driven:
+        await driven.sees("new flights asks: 2 new files")
+        await driven.pilot.press("enter")
+        await driven.sees("a trigger asks", "approve it")
+        await driven.press("escape")
+        await driven.sees("new flights asks")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("1", "charts"), ("flight-delay@v1", "the gate passed it"), ("images@v1", "3 files"), ("models", "flight-delay")],
+)
+async def test_colon_goes_to_whatever_is_named(shed: Shed, text: str, told: str) -> None:
+    model_version_of(shed, run_of(shed))
+    dataset_version_of(shed, "images", {"cat/1.png": b"a", "cat/2.png": b"b", "dog/1.png": b"c"})
+    async with driving(shed, size=(120, 30)) as driven:
+        await driven.pilot.press("colon")
+        await driven.type(text)
+        await driven.pilot.press("enter")
+        await driven.sees(told)
+
+
+async def test_colon_tells_what_a_wrong_id_could_have_been(shed: Shed) -> None:
+    async with driving(shed) as driven:
+        await driven.pilot.press("colon")
+        await driven.type("nothing")
+        await driven.pilot.press("enter")
+        await driven.sees("is nothing in this shed")

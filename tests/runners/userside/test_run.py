@@ -240,3 +240,12 @@ def test_workers_of_any_start_method_get_data_and_leave_the_series_alone(project
     ended = project.call()
     assert ended.ok and ended.out.splitlines() == ["fork [8, 8]", "spawn [8, 8]", "forkserver [8, 8]"]
     assert metrics.read(project.run / "metrics", "loss").step.tolist() == [0, 1]
+
+
+def test_what_was_logged_before_a_restore_that_finds_nothing_stays(project: Project) -> None:
+    body = "run.log({'train/loss': float('nan')}, 0)\nassert run.restore() is None\nrun.log({'train/loss': 1.0}, 1)"
+    says(project, body)
+    series = metrics.read(project.run / "metrics", "train/loss")
+    assert series.step.tolist() == [0, 1]
+    says(project, "assert run.restore() is None\nrun.log({'train/loss': 2.0}, 0)", attempt=2)
+    assert metrics.read(project.run / "metrics", "train/loss").value.tolist() == [2.0]
