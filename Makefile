@@ -45,7 +45,7 @@ unit: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -n auto --dist worksteal
 
 faults: $(VENV)/.installed
-	$(BIN)/pytest tests/faults
+	$(BIN)/pytest -m slow
 
 bench: $(VENV)/.installed $(BENCH)/.installed
 	$(BIN)/python -m benchmarks $(NAMES)

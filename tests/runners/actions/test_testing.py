@@ -164,6 +164,7 @@ def test_a_project_without_features_is_tried_on_all_its_files(points: Path) -> N
     assert "without [features]" in found["learns a few rows"].text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("project", [wine_sklearn, diabetes_jsonl, digits_images])
 def test_multiclass_regression_and_images_pass(project: object, tmp_path: Path) -> None:
     folder = project(tmp_path / "project")  # type: ignore[operator]
