@@ -25,7 +25,7 @@ from runners.agency.home import Home, lock_name
 from runners.agency.lengths import Lengths
 from runners.agency.state import situation
 from runners.queue import Holding
-from runners.supervision.processes import identify, identify_self, watch
+from runners.supervision.processes import Identity, identify_self, watch
 from runners.sweeps import process as sweep_process
 from runners.triggers import process as trigger_process
 from storage.durable import write_whole
@@ -112,21 +112,18 @@ class Agent:
                 busy = True
                 continue
             verdict = recovery.look_after(self.shed, run)
-            busy = busy or verdict != "supervised" or read_queue.entry(self.shed, run_id) is not None
+            busy = busy or verdict != "not ours"
             if verdict == "adopt":
                 told(f"run {run_id}: its supervisor is gone, taking over")
                 self._supervise(run_id, partial(supervised.go_on, run_id=run_id))
             elif verdict == "supervised":
-                self._watch(run_id, run.supervisor)
+                self._watch(run_id, Identity.from_json(run.supervisor))
         if busy:
             self.busy_at = time.monotonic()
 
-    def _watch(self, run_id: int, supervisor: dict[str, object]) -> None:
+    def _watch(self, run_id: int, supervisor: Identity) -> None:
         """Be woken at once when a supervisor that is no child of ours ends."""
-        try:
-            fd = watch(identify(int(str(supervisor["pid"]))))
-        except (KeyError, ValueError, ProcessLookupError):
-            return
+        fd = watch(supervisor)
         if fd is not None:
             self.watched[fd] = run_id
 

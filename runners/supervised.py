@@ -124,9 +124,9 @@ def _smaller(shed: Shed, run: Run, home: Home, request: Request) -> str:
 
 def _broken(shed: Shed, run: Run, err: TrainshedError, tell: loop.Tell) -> Finished:
     assert run.id is not None
-    write_runs.finish(shed, run.id, "failed", err.exit_code, str(err), ending="refused")
+    write_runs.finish(shed, run.id, "failed", err.exit_code, str(err), ending="not started")
     tell({"event": "error", "message": err.message, "place": err.place, "expected": err.expected, "todo": err.todo})
-    return Finished("failed", err.exit_code, run.id, reason=str(err), ending="refused")
+    return Finished("failed", err.exit_code, run.id, reason=str(err), ending="not started")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from runners.agency.foreground import own_turn
 from runners.loop import STAGE_NAMES, Finished, carry_out
 from runners.pipeline import Event
 from runners.supervision import processes
+from storage.read import queue as read_queue
 from storage.read import runs as read_runs
 from storage.shed import Shed
 from storage.tables import Run
@@ -40,7 +41,7 @@ def run_pipeline(
     launch = launching.freeze(shed, project_dir, params=params, until=until)
     me = processes.identify_self().to_json()
     before = read_runs.latest_with_identity(shed, launch.identity)
-    resumed = before is not None and _unfinished(before)
+    resumed = before is not None and _unfinished(shed, before)
     if before is not None and before.id is not None and resumed:
         run = write_runs.take_up(shed, before.id, me)
     else:
@@ -66,7 +67,11 @@ def run_pipeline(
     return carry_out(context, until)
 
 
-def _unfinished(run: Run) -> bool:
+def _unfinished(shed: Shed, run: Run) -> bool:
+    if run.status == "queued":
+        entry = read_queue.entry(shed, run.id or 0)
+        if entry is None or entry.queued.request:  # an agent will start it
+            return False
     if run.status in ("running", "queued"):
         return not processes.alive(processes.Identity.from_json(run.supervisor)) if run.supervisor else True
     return run.status in ("failed", "stopped")

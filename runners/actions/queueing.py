@@ -162,8 +162,8 @@ def requeue(shed: Shed, run_id: int, wanted: Wanted = Wanted()) -> Launched:
         UsageError: when what it froze is no longer there.
     """
     _check(shed, wanted)
-    run = read_runs.row(shed, run_id).run
     row = read_runs.row(shed, run_id)
+    run = row.run
     before = read_queue.entry(shed, run_id)
     new = NewRun(
         **{key: getattr(run, key) for key in COPIED},

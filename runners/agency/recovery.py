@@ -13,7 +13,7 @@ from storage.tables import Run
 from storage.write import queue as write_queue
 from storage.write import runs as write_runs
 
-Verdict = Literal["supervised", "adopt", "settled"]
+Verdict = Literal["supervised", "adopt", "settled", "not ours"]
 MOST_ATTEMPTS_LOST = 5  # a run whose supervisors keep being killed is not started for ever
 
 
@@ -24,11 +24,11 @@ def look_after(shed: Shed, run: Run) -> Verdict:
     is left; it waits in the queue again, or has failed, with the reason.
     """
     assert run.id is not None
+    entry = read_queue.entry(shed, run.id)
+    if entry is None or not entry.queued.request:  # somebody's `--batch`: the same command takes it up again
+        return "not ours"
     identity = _supervisor_of(run)
     if identity is not None and alive(identity):
-        return "supervised"
-    entry = read_queue.entry(shed, run.id)
-    if entry is None:  # somebody's `--batch`: the same command takes it up again
         return "supervised"
     child = Child.read(shed.run_dir(run.id))
     if child is not None and child.attempt == run.attempt and _child_counts(shed, run, child):

@@ -2,7 +2,8 @@
 
 Served by uvicorn: its event loop runs in this process and its protocol can be extended, so that one socket is shared
 by all workers and outlives each, a slow client can be told from an idle one, and requests that come in the same turn
-of the loop make one batch. Granian answers bare handlers about as fast, but keeps the loop's connections to itself.
+of the loop make one batch. Granian was faster with bare handlers in the one comparison made, but keeps its
+connections to itself.
 
 It listens on a socket that it inherits, and is told by lines of JSON on another which version to serve.
 """

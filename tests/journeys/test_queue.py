@@ -352,3 +352,34 @@ def test_a_run_out_of_gpu_memory_goes_on_with_smaller_steps(workstation: Worksta
     assert row.params["micro_batch"] == "4"
     notes = [note.text for note in read_runs.notes(workstation.shed, run_id)]
     assert any("out of GPU memory" in note and "micro_batch=8" in note for note in notes)
+
+
+def test_an_agent_leaves_a_killed_batch_to_the_same_command(workstation: Workstation, tiny: Path) -> None:
+    go = workstation.folder / "go"
+    code = (tiny / "pipeline.py").read_text()
+    wait = f"    import os, time\n    while not os.path.exists({str(go)!r}): time.sleep(0.02)\n"
+    (tiny / "pipeline.py").write_text(code.replace("def train(run):\n", "def train(run):\n" + wait))
+    batch = workstation.start("--batch", "-p", tiny, "--json")
+    shed = workstation.shed
+    until(lambda: (found := Child.read(shed.run_dir(1))) and found.identity, 60)
+    batch.kill()
+    batch.communicate()
+    workstation.slots(2)
+    workstation.wait(workstation.execute("true"))
+    assert workstation.run(1).status == "running"
+    go.touch()
+    ended = workstation.batch(tiny)
+    assert (ended.code, ended.finished["run"]) == (0, 1), ended.told
+    assert workstation.run(1).attempt == 2
+
+
+def test_batch_does_not_take_a_run_out_of_the_queue(workstation: Workstation, tiny: Path) -> None:
+    workstation.slots(2)
+    script, go = gate(workstation)
+    first = workstation.execute(script)
+    queued = workstation.queued("runs", "launch", "-p", tiny, "--after", str(first))
+    ended = workstation.batch(tiny)
+    assert (ended.code, ended.finished["run"]) == (0, queued + 1), ended.told
+    assert workstation.run(queued).status == "queued"
+    go.touch()
+    assert workstation.wait(queued).status == "done"
