@@ -152,7 +152,8 @@ def _promoted(decided: Sequence[Decided], me: str) -> Iterator[Line]:
 
 def _sweeps(shed: Shed, since: float, me: str) -> Iterator[Line]:
     for sweep in read.sweeps_since(shed, since):
-        best = f", best trial {sweep.best_trial}" if sweep.best_trial is not None else ""
+        untold = sweep.best_trial is not None and sweep.status != "done"  # a finished one's reason names it
+        best = f", best trial {sweep.best_trial} so far" if untold else ""
         why = f": {_first(sweep.reason)}" if sweep.reason else ""
         text = f"sweep {sweep.id} {sweep.name} {sweep.status}{_by(sweep.user, me)}{best}{why}"
         yield Line("sweep", text, f"trainshed sweep show {sweep.id}")

@@ -35,6 +35,14 @@ class Situation:
     foreground: frozenset[int]
 
 
+@dataclass(frozen=True)
+class Blocked:
+    """What a run waits for besides devices, in words, and the runs before it where these are all and may end well."""
+
+    why: str = ""
+    after: tuple[int, ...] = ()
+
+
 def situation(
     shed: Shed, now: float, *, starting: Collection[Holding] = (), lengths: Lengths | None = None
 ) -> Situation:
@@ -56,7 +64,7 @@ def situation(
     held = [_holding(entry, known.get(entry.queued.run_id), now) for entry in running if entry.run.devices]
     return Situation(
         waiting=[
-            _waiting(entry, blocked.get(entry.queued.run_id, ""), known.get(entry.queued.run_id))
+            _waiting(entry, blocked.get(entry.queued.run_id, Blocked()), known.get(entry.queued.run_id))
             for entry in waiting
             if entry.queued.run_id not in under_way
         ],
@@ -94,7 +102,7 @@ def recent_hours(shed: Shed, rules: Settings, now: float, host: str | None = Non
     return device_hours((Use(use.user, use.started_at, use.ended_at, use.share) for use in uses), now, half_life)
 
 
-def _waiting(entry: Entry, blocked: str, length: Spread | None) -> Waiting:
+def _waiting(entry: Entry, blocked: Blocked, length: Spread | None) -> Waiting:
     run, queued = entry.run, entry.queued
     return Waiting(
         run_id=queued.run_id,
@@ -104,7 +112,8 @@ def _waiting(entry: Entry, blocked: str, length: Spread | None) -> Waiting:
         position=queued.position,
         gpus=queued.gpus,
         memory=queued.gpu_memory,
-        blocked=blocked,
+        blocked=blocked.why,
+        after=blocked.after,
         duration_s=length,
         reserved_since=queued.reserved_since,
     )
@@ -117,7 +126,7 @@ def _holding(entry: Entry, length: Spread | None, now: float) -> Holding:
     return Holding(queued.run_id, run.user, tuple(run.devices), queued.gpu_memory, started, left)
 
 
-def _blocked(shed: Shed, waiting: list[Entry]) -> dict[int, str]:
+def _blocked(shed: Shed, waiting: list[Entry]) -> dict[int, Blocked]:
     """What runs wait for besides devices: a run before them, or an agent that would start them."""
     before = read_queue.statuses(shed, {run_id for entry in waiting for run_id in entry.queued.after})
     agents = {user: has_agent(shed, user) for user in {entry.run.user for entry in waiting}}
@@ -126,9 +135,10 @@ def _blocked(shed: Shed, waiting: list[Entry]) -> dict[int, str]:
         open_ones = [run_id for run_id in entry.queued.after if before.get(run_id) not in ("done", "waiting")]
         if open_ones:
             states = ", ".join(f"run {run_id} ({before.get(run_id, 'gone')})" for run_id in open_ones)
-            found[entry.queued.run_id] = f"after {states}"
+            coming = all(before.get(run_id) in ("queued", "running") for run_id in open_ones)
+            found[entry.queued.run_id] = Blocked(f"after {states}", tuple(open_ones) if coming else ())
         elif not entry.queued.request:
             continue
         elif not agents[entry.run.user]:
-            found[entry.queued.run_id] = f"{entry.run.user}'s agent is not running"
+            found[entry.queued.run_id] = Blocked(f"{entry.run.user}'s agent is not running")
     return found

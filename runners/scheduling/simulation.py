@@ -41,8 +41,9 @@ def starts(
 ) -> dict[int, Spread]:
     """Seconds from `now` until each waiting run starts, whether or not the others queue more meanwhile.
 
-    The same question gets the same answer. There is none for a run that is blocked, that this machine cannot serve,
-    that a stranger's memory keeps out, or that waits for one of whose length nothing at all is known.
+    The same question gets the same answer. One that waits for other runs is told as if these end well. There is no
+    answer for a run that is blocked otherwise, that this machine cannot serve, that a stranger's memory keeps out, or
+    that waits for one of whose length nothing at all is known.
     """
     play = _Play(list(waiting), holding, slots, hours, limits, now, half_life_s)
     begun: dict[int, list[float]] = {}
@@ -73,8 +74,8 @@ class _Play:
         idle = self.machine.copy()
         for held in self.holds:
             idle.release(held.devices, held.memory)
-        able = [run for run in waiting if not run.blocked and self._fits(run, idle)]
-        self.waiting = {run.run_id: run for run in sorted(able, key=lambda run: run.run_id)}
+        able = [run for run in waiting if (run.after or not run.blocked) and self._fits(run, idle)]
+        self.waiting = self._reachable(able)
         self.of_user: dict[str, list[Waiting]] = {}
         for run in self.waiting.values():
             self.of_user.setdefault(run.user, []).append(run)
@@ -87,7 +88,8 @@ class _Play:
     def through(self, chance: random.Random) -> dict[int, float]:
         """One way it may go: the time at which each run starts."""
         machine, holds, hours = self.machine.copy(), list(self.holds), dict(self.hours)
-        line = Line(self.waiting.values(), dict(self.wants))
+        before = {run_id: set(run.after) for run_id, run in self.waiting.items() if run.after}
+        line = Line([run for run in self.waiting.values() if not run.after], dict(self.wants))
         runs, lengths = dict(self.waiting), self._drawn(chance)
         ends = self._ends(chance)
         going_on = [user for user in self.active if chance.random() < GOES_ON]
@@ -120,7 +122,21 @@ class _Play:
             gone = next(index for index, held in enumerate(holds) if held.run_id == ended)
             machine.release(holds[gone].devices, holds[gone].memory)
             del holds[gone]
+            for run_id in [run_id for run_id, others in before.items() if ended in others]:
+                before[run_id].remove(ended)
+                if not before[run_id]:
+                    del before[run_id]
+                    line.add(runs[run_id], self.wants[run_id])
         return {run_id: begun[run_id] for run_id in self.waiting if run_id in begun}
+
+    def _reachable(self, able: Iterable[Waiting]) -> dict[int, Waiting]:
+        """The runs whose turn can come, by id: all that each waits for is running or has its turn before."""
+        found = {run.run_id: run for run in sorted(able, key=lambda run: run.run_id)}
+        ending = {run.run_id for run in self.holding}
+        while lost := [run.run_id for run in found.values() if not {*run.after} <= ending | {*found}]:
+            for run_id in lost:
+                del found[run_id]
+        return found
 
     def _fits(self, run: Waiting, idle: Machine) -> bool:
         """Whether the run could start if all of ours were gone."""
@@ -141,7 +157,14 @@ class _Play:
         """A run that the user may queue next: like one that waits, the user's own if there is any; never urgent."""
         like = chance.choice(self.of_user.get(user) or [*self.waiting.values()])
         return replace(
-            like, run_id=run_id, user=user, queued_at=at, priority=self.lowest, reserved_since=None
+            like,
+            run_id=run_id,
+            user=user,
+            queued_at=at,
+            priority=self.lowest,
+            position=math.inf,
+            reserved_since=None,
+            after=(),
         ), like.run_id
 
     def _ends(self, chance: random.Random) -> list[tuple[float, int]]:

@@ -44,6 +44,7 @@ class Holding:
 class Waiting:
     """A queued run. `blocked` says what it waits for besides devices (`after run 12`); such a run is told, not started.
 
+    `after` are the runs before it that are still to end, where nothing else blocks it: once they have, it may start.
     `memory` is the bytes that it claims on each GPU, to share it with others; None: it wants its GPUs alone.
     `reserved_since` is when devices were first kept for it (`Choice.reserved`); None where nobody wrote that down.
     """
@@ -58,6 +59,7 @@ class Waiting:
     blocked: str = ""
     duration_s: Spread | None = None
     reserved_since: float | None = None
+    after: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import heapify, heappop, heapreplace
 from math import exp, inf, log
@@ -65,12 +66,12 @@ class Line:
             self._levels.setdefault(run.priority, {}).setdefault(run.user, []).append(run)
         for users in self._levels.values():
             for runs in users.values():
-                runs.sort(key=lambda run: (run.position, run.queued_at, run.run_id))
+                runs.sort(key=_place)
 
     def add(self, run: Waiting, want: Want) -> None:
-        """Put a run behind all others of its user and priority."""
+        """Put a run in its place among those of its user and priority."""
         self.wants[run.run_id] = want
-        self._levels.setdefault(run.priority, {}).setdefault(run.user, []).append(run)
+        insort(self._levels.setdefault(run.priority, {}).setdefault(run.user, []), run, key=_place)
 
     def waits(self, user: str) -> bool:
         return any(users.get(user) for users in self._levels.values())
@@ -101,3 +102,7 @@ class Line:
                     heapreplace(heap, turn(runs, index + 1))
                 else:
                     heappop(heap)
+
+
+def _place(run: Waiting) -> tuple[float, float, int]:
+    return run.position, run.queued_at, run.run_id

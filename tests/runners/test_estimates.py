@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -150,6 +151,16 @@ class TestStarts:
         waiting = [waits(1, seconds=None), waits(2), waits(3, blocked="after run 99"), waits(4, gpus=4)]
         assert set(starts(waiting[:1] * 1 + [waits(5, seconds=None)], [], GPU, {}, LIMITS, 0.0)) == {1}
         assert set(starts(waiting, [holds(300)], GPU, {}, LIMITS, 0.0)) == {1, 2}
+
+    def test_a_run_after_others_starts_when_these_have_ended(self) -> None:
+        chain = [replace(waits(i), blocked="after …", after=(before,)) for i, before in ((3, 2), (4, 3))]
+        told = starts([waits(2, seconds=600), *chain], [holds(300)], GPU, {}, LIMITS, 1000.0)
+        assert told[3].likely == pytest.approx(300 + 600, rel=0.25)
+        assert told[4].likely == pytest.approx(300 + 2 * 600, rel=0.25)
+
+    def test_a_run_after_one_that_has_no_turn_gets_no_answer(self) -> None:
+        never = replace(waits(3), blocked="after …", after=(4,))
+        assert set(starts([waits(2), never, waits(4, gpus=4)], [], GPU, {}, LIMITS, 0.0)) == {2}
 
     def test_with_nothing_to_tell_nothing_is_told(self) -> None:
         assert starts([], [holds(300)], GPU, {"bob": 1.0}, LIMITS, 0.0) == {}

@@ -61,7 +61,7 @@ def test_each_kind_is_told_the_most_important_first(shed: Shed) -> None:
     with shed.writing("sweep", "sweep 1") as write:
         write.session.add(
             Sweep(name="lr", project="p", project_dir="/p", user="bo", host="h", status="done", created_at=1.0,
-                  ended_at=time.time(), best_trial=7)
+                  ended_at=time.time(), best_trial=7, reason="trial 7 is best with val/auroc 0.7")
         )  # fmt: skip
     lines = told(shed)
     assert lines == [
@@ -71,7 +71,7 @@ def test_each_kind_is_told_the_most_important_first(shed: Shed) -> None:
         ("taken back", "flight-delay went back to v1 from v2: errors"),
         ("refused", "run 6 flight-delay was refused by the gate: min: auroc 0.6, at least 0.62 and 1 more"),
         ("promoted", "flight-delay v2 went to production, past the gate: the customer waits, the last of 2"),
-        ("sweep", "sweep 1 lr done, by bo, best trial 7"),
+        ("sweep", "sweep 1 lr done, by bo: trial 7 is best with val/auroc 0.7"),
         ("done", "3 runs done: 3, 2, 1"),
         ("stopped", "run 7 flight-delay stopped"),
         ("data", "flights v1: 2 files"),
