@@ -7,6 +7,7 @@ JSON: `inputs->>'carrier'` asks for one.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ LINES = {
 }  # fmt: skip
 TRUTHS = {"id": "VARCHAR", "row": "INTEGER", "truth": "JSON", "at": "DOUBLE"}
 LONGEST_LINE = 256 << 20
+TAIL_BYTES = 512 << 10
 PREDICTIONS = """
     select id, generate_subscripts("out", 1) - 1 as "row", "at", ms, "version", digest, route,
            unnest("rows") as inputs, unnest("out") as output
@@ -53,6 +55,63 @@ def newest(folder: Path, limit: int = 100) -> list[dict[str, Any]]:
         found = con.execute('select * from predictions order by "at" desc, "row" limit ?', [limit])
         names = [column[0] for column in found.description or []]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def latest(folder: Path, limit: int = 100) -> list[dict[str, Any]]:
+    """The newest predictions, newest first, from the ends of the newest files: cheap however long the log is.
+
+    `inputs`, `output` and `truth` are values here; a truth counts if it came lately.
+    """
+    found: list[dict[str, Any]] = []
+    for path in sorted(folder.glob("p-*.jsonl"), reverse=True):
+        if len(found) >= limit and not path.name.endswith(".open.jsonl"):
+            break  # what is open may be another worker's, and as new
+        found += [row for line in _last_lines(path) for row in _exploded(line)]
+    for path in sorted(folder.glob("p-*.parquet"), reverse=True):
+        if len(found) >= limit:
+            break
+        with in_memory(threads=1) as con:
+            rows = con.execute(
+                f'select * from read_parquet({literal(str(path))}) order by "at" desc, "row" limit ?', [limit]
+            )
+            names = [column[0] for column in rows.description or []]
+            for values in rows.fetchall():
+                row = dict(zip(names, values, strict=True))
+                found.append({**row, "inputs": json.loads(row["inputs"]), "output": json.loads(row["output"])})
+    truths = {
+        (truth.get("id"), truth.get("row")): truth.get("truth")
+        for path in sorted(folder.glob("t-*.jsonl"))
+        for truth in _last_lines(path)
+    }
+    for row in found:
+        row["truth"] = truths.get((row["id"], row["row"]))
+    return sorted(found, key=lambda row: (-row["at"], row["row"]))[:limit]
+
+
+def _last_lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines at the end of a file; one that is still being written is left out."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - TAIL_BYTES))
+            data = file.read(TAIL_BYTES)
+    except OSError:
+        return []  # it became Parquet at this moment
+    lines = data.split(b"\n")[(1 if size > TAIL_BYTES else 0) : -1]
+    done = []
+    for line in lines:
+        with suppress(ValueError):
+            told = json.loads(line)
+            done += [told] if isinstance(told, dict) else []
+    return done
+
+
+def _exploded(line: dict[str, Any]) -> list[dict[str, Any]]:
+    head = {name: line.get(name) for name in ("id", "at", "ms", "version", "digest", "route")}
+    return [
+        {**head, "row": row, "inputs": inputs, "output": output}
+        for row, (inputs, output) in enumerate(zip(line.get("rows", []), line.get("out", []), strict=False))
+    ]
 
 
 def count(folder: Path) -> int:

@@ -38,6 +38,21 @@ def test_lines_and_parquet_count_alike_and_once(tmp_path: Path) -> None:
     assert [(row["row"], row["truth"]) for row in before] == [(0, None), (1, None), (0, None), (0, "7")]
 
 
+def test_the_latest_are_those_of_the_whole_log_read_from_its_ends(tmp_path: Path) -> None:
+    _write(tmp_path, f"p-1-{GONE}.jsonl", _line(1), _line(2))
+    _write(tmp_path, f"t-1-{GONE}.jsonl", json.dumps({"id": f"{2:024x}", "row": 0, "truth": 7, "at": 9.0}) + "\n")
+    predictions.tidy(tmp_path, keep_days=1e6, keep_bytes=1 << 30)
+    _write(tmp_path, f"t-2-{os.getpid()}.open.jsonl", json.dumps({"id": f"{3:024x}", "row": 1, "truth": 5}) + "\n")
+    more = _line(3, rows=[{"a": 1}, {"a": 2}], out=[{"b": 1}, {"b": 2}])
+    _write(tmp_path, f"p-2-{os.getpid()}.open.jsonl", more, _line(4)[:40])
+    found = predictions.latest(tmp_path, 3)
+    assert [(int(row["id"], 16), row["row"], row["inputs"]) for row in found] == [
+        (3, 0, {"a": 1}), (3, 1, {"a": 2}), (2, 0, {"carrier": "UA"})
+    ]  # fmt: skip
+    assert [row["truth"] for row in found[:2]] == [None, 5]
+    assert predictions.latest(tmp_path / "nothing") == []
+
+
 def test_a_line_that_a_crash_cut_short_is_left_out(tmp_path: Path) -> None:
     _write(tmp_path, f"p-1-{GONE}.open.jsonl", _line(1), _line(2)[:40])
     assert predictions.count(tmp_path) == 1
