@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from storage.rollout_section import CanarySection
 from storage.sections import Section
 
 
@@ -62,6 +63,8 @@ class ServeSection(Section):
         max_rows: of one request.
         timeout_s: a request that takes longer is answered 503, a client that sends slower is disconnected.
         max_connections: open at once, in each worker.
+        trial_s: how long a new version may take to load and answer in its trial.
+        canary: a version that passed the gate first answers a part of the requests, where an endpoint serves.
     """
 
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
@@ -74,6 +77,8 @@ class ServeSection(Section):
     max_rows: Annotated[int, Field(ge=1)] = 10_000
     timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
     max_connections: Annotated[int, Field(ge=1)] = 4096
+    trial_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    canary: CanarySection | None = None
     batch: BatchSection = BatchSection()
     log: LogSection = LogSection()
 

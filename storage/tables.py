@@ -333,6 +333,32 @@ class Endpoint(SQLModel, table=True):
     stopped_at: float | None = None
 
 
+class Rollout(SQLModel, table=True):
+    """A second version that an endpoint serves beside the one its alias names: a canary, a shadow or one half of A/B.
+
+    Going, it is what the endpoint comes back with after a kill -9 or a power cut.
+    """
+
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, primary_key=True)
+    endpoint: str = Field(index=True)
+    kind: str  # canary, shadow, ab
+    model: str
+    version_id: int = Field(foreign_key="model_version.id")
+    against_id: int = Field(foreign_key="model_version.id")  # what the alias named when it began
+    rules: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    override: str = ""  # why it may go past the gate, where it may
+    status: str = Field(index=True)  # going, promoted, aborted, ended
+    reason: str = ""
+    user: str
+    started_at: float
+    routed_at: float | None = None  # since when it is asked
+    ended_at: float | None = None
+    looks: int = 0  # how often it was judged before its time was over
+    figures: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+
+
 class Trigger(SQLModel, table=True):
     """What may set off a run of a project. Its user's agent acts on the request alone; `spec` is for those who read."""
 
