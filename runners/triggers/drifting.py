@@ -142,5 +142,5 @@ def measure(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> Measured 
 
 def _logs(shed: Shed, model: str) -> list[tuple[str, Path]]:
     rows = [endpoint for endpoint in read_endpoints.every(shed) if endpoint.model == model]
-    folders = [(row.name, shed.endpoint_dir(row.name)) for row in rows]
+    folders = [(row.name, shed.endpoint_dir(row.name) / "log") for row in rows]
     return [(name, folder) for name, folder in folders if folder.is_dir()]
