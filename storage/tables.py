@@ -425,3 +425,23 @@ class Alert(SQLModel, table=True):
     error: str = ""
     acknowledged_at: float | None = None
     acknowledged_by: str = ""
+
+
+class Label(SQLModel, table=True):
+    """What one person said of one row of a prediction log. `batch` is the version of the dataset of labels it is in."""
+
+    __table_args__ = (UniqueConstraint("project", "request", "row", "by"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, primary_key=True)
+    project: str = Field(index=True)
+    endpoint: str
+    request: str  # with `row` the prediction's place in the log
+    row: int
+    version: int  # of the model that predicted it
+    inputs: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    why: str  # it was asked
+    by: str = Field(index=True)
+    label: str
+    at: float
+    held_out: bool  # never learnt from: what is learnt from the others is measured on it
+    batch: int | None = None
