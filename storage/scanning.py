@@ -57,8 +57,11 @@ def scan(
     *,
     progress: Progress | None = None,
     leave_out: Collection[str] = (),
+    only: Collection[str] | None = None,
 ) -> Scan:
-    """Find and hash the files that `globs` match below `root`, as `storage.globs.expand` says; some are left out.
+    """Find and hash the files that `globs` match below `root`, as `storage.globs.expand` says.
+
+    Some are left out; with `only`, all but these.
 
     `stat_cache` is read here and written by `remember`; each list of globs needs a file of its own.
 
@@ -71,6 +74,8 @@ def scan(
     found = expand(root, globs)
     for path in leave_out:
         found.pop(path, None)
+    if only is not None:
+        found = {path: file for path, file in found.items() if path in only}
     if not found:
         raise UsageError("every file that matches is left out", place=str(root))
     _check_names(found)

@@ -77,10 +77,11 @@ def add_for_project(
     note: str = "",
     progress: Progress | None = None,
     leave_out: Collection[str] = (),
+    only: Collection[str] | None = None,
 ) -> Added:
     """The version that the project's files are now: a new one, or the one that has exactly this content.
 
-    `leave_out` are paths of files that do not belong to it although a pattern matches them.
+    `leave_out` are paths of files that do not belong to it although a pattern matches them; `only` those that do.
     """
     dataset = spec.dataset
     globs = dataset.globs if dataset.kind == "table" else {"files": dataset.globs["data"]}
@@ -94,6 +95,7 @@ def add_for_project(
         note=note,
         progress=progress,
         leave_out=leave_out,
+        only=only,
     )
 
 

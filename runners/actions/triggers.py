@@ -175,6 +175,7 @@ def fire(shed: Shed, which: str, *, project: str | None = None) -> Fired:
         decision="retrain",
         why=f"fired by {current_user()}",
         evidence={},
+        by_hand=True,
     )
     assert firing is not None and firing.id is not None
     try:

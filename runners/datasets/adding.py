@@ -64,6 +64,7 @@ class Work:
     by_reference: bool
     progress: Progress | None
     leave_out: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
 
     def telling(self, what: str) -> Callable[[int, int], None] | None:
         return partial(self.progress, what) if self.progress else None
@@ -80,8 +81,11 @@ def add(
     note: str = "",
     progress: Progress | None = None,
     leave_out: Collection[str] = (),
+    only: Collection[str] | None = None,
 ) -> Added:
     """Make a version of the files that `tables` (name → patterns below `root`) match, but for those to `leave_out`.
+
+    With `only`, no other file is taken, though a pattern matches it.
 
     Raises:
         UsageError: for a bad name or pattern, one that matches nothing, or a kind that the dataset is not of.
@@ -91,7 +95,8 @@ def add(
     if known is not None and known.kind != kind:
         raise UsageError(f'dataset "{name}" is of kind {known.kind}, not {kind}', todo="give it another name")
     versions = read_datasets.versions(shed, name) if known is not None else []
-    work = Work(shed, name, kind, by_reference, progress, frozenset(leave_out))
+    wanted = None if only is None else frozenset(only)
+    work = Work(shed, name, kind, by_reference, progress, frozenset(leave_out), wanted)
     try:
         shed.make_dir(shed.dataset_dir(name))
     except OSError as err:
@@ -116,7 +121,8 @@ def _scanned(work: Work, root: Path, table: str, patterns: Sequence[str]) -> Sca
     # One cache a table and place: a pattern more or less must not have everything read again.
     key = blake3(repr((str(root), table)).encode()).hexdigest()[:16]
     cache = work.shed.dataset_dir(work.name) / f"stat-{key}"
-    return scanning.scan(root, patterns, cache, progress=work.telling("reading"), leave_out=work.leave_out)
+    telling = work.telling("reading")
+    return scanning.scan(root, patterns, cache, progress=telling, leave_out=work.leave_out, only=work.only)
 
 
 @no_collections()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -146,9 +147,13 @@ class NewData:
             self.gathering.taken()
             self._remark("no file is there" if not stats else "every file is left out")
             return
-        added = datasets.add_for_project(
-            self.shed, self.orders.project_dir, spec, leave_out={*out, *(path for _, path in unsettled)}
-        )
+        # Only what was looked into: files go on coming meanwhile, and some of them are half-written.
+        settled = {path for table, path in stats if (table, path) not in unsettled}
+        added = datasets.add_for_project(self.shed, self.orders.project_dir, spec, only=settled - out.keys())
+        if any(not still(found[key]) for key in looked.good):
+            self.gathering.later(time.monotonic() + AGAIN_S)
+            self._remark("files changed while they were taken in; they are looked at again")
+            return
         if unsettled:
             self.gathering.later(time.monotonic() + self.gathering.quiet_s)
         else:
@@ -169,7 +174,7 @@ class NewData:
             return
         changes = dataset_diff.diff(reference or Manifest(added.manifest.kind, {}), added.manifest)
         decided = deciding.decide(self.orders.spec, changes)
-        write_triggers.notice(
+        firing = write_triggers.notice(
             self.shed,
             self.trigger_id,
             version.content,
@@ -178,6 +183,8 @@ class NewData:
             evidence=_evidence(added, changes),
             version_id=version.id,
         )
+        if firing is None:  # it was paused meanwhile: what came counts when it is resumed
+            self.gathering.later(time.monotonic() + AGAIN_S)
 
     def _hold_back(self, row: Trigger, verdict: policy.Verdict) -> None:
         if verdict.breaks:
@@ -244,6 +251,16 @@ def _evidence(added: Added, changes: dataset_diff.Diff) -> dict[str, Any]:
         "rows": {table: list(rows) for table, rows in changes.rows.items()},
         "columns_added": [change.name for change in changes.columns if change.change == "added"],
     }
+
+
+def still(file: Found) -> bool:
+    """Whether a file is as it was found. Its ctime does not count: keeping its contents may have linked it."""
+    path, size, mtime_ns, inode, _ = file
+    try:
+        now = os.stat(path)  # noqa: PTH116 - what was found is a string, and there may be very many
+    except OSError:
+        return False
+    return (now.st_size, now.st_mtime_ns, now.st_ino) == (size, mtime_ns, inode)
 
 
 def baseline(shed: Shed, trigger: Trigger, orders: Orders, spec: ProjectSpec) -> None:

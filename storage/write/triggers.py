@@ -96,14 +96,19 @@ def notice(
     evidence: dict[str, Any],
     version_id: int | None = None,
     next_at: float | None = None,
+    by_hand: bool = False,
 ) -> Firing | None:
-    """Record that a trigger noticed something; None when it has noticed the same before.
+    """Record that a trigger noticed something; None when it has noticed the same before, or is paused.
 
-    `next_at` of a schedule is moved in the same transaction, so that nothing is due twice.
+    `next_at` of a schedule is moved in the same transaction, so that nothing is due twice. What a person does
+    `by_hand` counts although the trigger is paused.
     """
     with shed.writing(f"trigger fired: {decision}", f"trigger {trigger_id}") as write:
+        trigger = write.session.get_one(Trigger, trigger_id)
+        if trigger.status == "paused" and not by_hand:
+            write.action = "trigger noticed something while it was paused"
+            return None
         if next_at is not None:
-            trigger = write.session.get_one(Trigger, trigger_id)
             trigger.next_at = next_at
             write.session.add(trigger)
         known = select(Firing).where(Firing.trigger_id == trigger_id, Firing.key == key)

@@ -221,3 +221,8 @@ def test_progress_reaches_the_end(tree: Path, cache: Path) -> None:
     found = scan(tree, ["data/**"], cache, progress=lambda done, total: told.append((done, total)))
     assert max(told) == (found.bytes, found.bytes)
     assert len(told) > 1
+
+
+def test_with_only_no_file_that_came_meanwhile_is_taken(tree: Path, cache: Path) -> None:
+    found = scan(tree, ["data/*.csv"], cache, only={"data/b.csv", "data/gone.csv"})
+    assert paths(found) == ["data/b.csv"]
