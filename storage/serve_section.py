@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from storage.rollout_section import CanarySection
 from storage.sections import Section
@@ -53,7 +54,11 @@ class ServeSection(Section):
     """`[serve]`: the endpoint of the project's model.
 
     Attributes:
-        port: where it listens on 127.0.0.1; by default the first free one from 8123 on.
+        port: where it listens; by default the first free one from 8123 on.
+        address: of this machine, where it listens. Beyond loopback only with TLS, or for a proxy that ends it.
+        tls_cert, tls_key: PEM files, of the certificate (with its chain) and its key.
+        behind_proxy: addresses of the proxies that alone may connect, besides this machine itself. Only of them is
+            X-Forwarded-Proto believed, and it must say https.
         workers: processes that answer; each has the whole model in memory.
         threads: of one call of the model.
         device: `auto` is a GPU where onnxruntime finds one, else the CPU.
@@ -68,6 +73,10 @@ class ServeSection(Section):
     """
 
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    address: str = "127.0.0.1"
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    behind_proxy: list[str] = Field(default_factory=list)
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     device: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
@@ -86,4 +95,30 @@ class ServeSection(Section):
     def _a_request_fits_the_queue(self) -> ServeSection:
         if self.batch.max_queue < self.max_rows:
             raise ValueError("batch.max_queue must be at least max_rows, or the largest request could never be taken")
+        return self
+
+    @field_validator("address", "behind_proxy")
+    @classmethod
+    def _addresses(cls, value: str | list[str]) -> str | list[str]:
+        for address in [value] if isinstance(value, str) else value:
+            try:
+                ipaddress.ip_address(address)
+            except ValueError:
+                raise ValueError(f'"{address}" is no IP address, such as 192.168.1.7') from None
+        return value
+
+    @model_validator(mode="after")
+    def _nothing_in_the_clear_beyond_loopback(self) -> ServeSection:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key go together")
+        address = ipaddress.ip_address(self.address)
+        if address.is_loopback:
+            return self
+        if self.tls_cert is None and not self.behind_proxy:
+            raise ValueError(
+                f"address {self.address} is beyond loopback, where tokens and rows would travel in the clear: give "
+                "tls_cert and tls_key, or behind_proxy with the addresses of the proxy that ends TLS"
+            )
+        if address.is_unspecified and not self.hosts:
+            raise ValueError(f"address {self.address} needs hosts: the names by which callers will ask")
         return self

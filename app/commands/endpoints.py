@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,18 +19,37 @@ Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint'
 Name = Annotated[str | None, typer.Option("--name", help="Another name than the model's.")]
 Alias = Annotated[str, typer.Option("--alias", help="The alias that it follows.")]
 Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Where it listens; default: [serve] port.")]
+Address = Annotated[
+    str | None, typer.Option("--address", help="Of this machine; beyond loopback only with TLS or behind a proxy.")
+]
+TlsCert = Annotated[Path | None, typer.Option("--tls-cert", metavar="PEM", help="The certificate, with its chain.")]
+TlsKey = Annotated[Path | None, typer.Option("--tls-key", metavar="PEM", help="The certificate's key.")]
+BehindProxy = Annotated[
+    list[str] | None, typer.Option("--behind-proxy", metavar="ADDRESS", help="A proxy that ends TLS and alone may ask.")
+]
 TokenName = Annotated[str, typer.Argument(metavar="TOKEN", help="The token's name.")]
 
 
 @app.command()
 def start(
-    context: typer.Context, model: Model, name: Name = None, alias: Alias = "production", port: Port = None
+    context: typer.Context,
+    model: Model,
+    name: Name = None,
+    alias: Alias = "production",
+    port: Port = None,
+    address: Address = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    behind_proxy: BehindProxy = None,
 ) -> None:
     """Serve a model in a process of its own, which outlives this terminal and follows the alias."""
     from app.views.endpoints import show_started
 
     scope = scope_of(context)
-    found = verbs.start(scope.shed(), model, name=name, alias=alias, port=port, project_dir=project_of(scope))
+    settings = reached_by(address, tls_cert, tls_key, behind_proxy)
+    found = verbs.start(
+        scope.shed(), model, name=name, alias=alias, port=port, project_dir=project_of(scope), settings=settings
+    )
     show_started(scope.out, found)
 
 
@@ -119,3 +138,16 @@ def revoke_token(context: typer.Context, endpoint: Endpoint, token: TokenName) -
 def project_of(scope: Scope) -> Path | None:
     """The project that the command was called in, or with -p, if any."""
     return scope.project_dir() if scope.project_name() is not None else None
+
+
+def reached_by(
+    address: str | None, tls_cert: Path | None, tls_key: Path | None, behind_proxy: list[str] | None
+) -> dict[str, Any]:
+    """What the command line says in place of `[serve]`."""
+    found = {
+        "address": address,
+        "tls_cert": str(tls_cert.absolute()) if tls_cert else None,
+        "tls_key": str(tls_key.absolute()) if tls_key else None,
+        "behind_proxy": behind_proxy,
+    }
+    return {key: value for key, value in found.items() if value}

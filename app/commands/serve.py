@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from app.commands.endpoints import Alias, Model, Name, Port, project_of
+from app.commands.endpoints import (
+    Address,
+    Alias,
+    BehindProxy,
+    Model,
+    Name,
+    Port,
+    TlsCert,
+    TlsKey,
+    project_of,
+    reached_by,
+)
 from app.scope import scope_of
 from runners.actions import endpoints as verbs
 
@@ -13,7 +24,15 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command()
 def serve(
-    context: typer.Context, model: Model, name: Name = None, alias: Alias = "production", port: Port = None
+    context: typer.Context,
+    model: Model,
+    name: Name = None,
+    alias: Alias = "production",
+    port: Port = None,
+    address: Address = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    behind_proxy: BehindProxy = None,
 ) -> None:
     """Serve a model until Ctrl-C; `endpoints start` does it in the background."""
     scope = scope_of(context)
@@ -30,5 +49,13 @@ def serve(
             out.say(f"token, told only now: {token}")
 
     verbs.serve(
-        scope.shed(), model, tell, name=name, alias=alias, port=port, project_dir=project_of(scope), ready=ready
+        scope.shed(),
+        model,
+        tell,
+        name=name,
+        alias=alias,
+        port=port,
+        project_dir=project_of(scope),
+        settings=reached_by(address, tls_cert, tls_key, behind_proxy),
+        ready=ready,
     )

@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runners.actions import serve_rules
 from runners.agency import session
 from runners.agency.home import Home
 from runners.serving import figures, ports, standing, tokens
@@ -23,10 +24,8 @@ from runners.serving.tokens import Token, Tokens
 from runners.supervision import logs, processes
 from runners.supervision.processes import Identity
 from storage.errors import RunFailed, TrainshedError, UsageError
-from storage.project import FILE_NAME, load_project
 from storage.read import endpoints as read_endpoints
 from storage.read import models as read_models
-from storage.read import runs as read_runs
 from storage.serve_section import ServeSection
 from storage.shed import Shed, current_user
 from storage.tables import Endpoint
@@ -99,18 +98,23 @@ def start(
     alias: str = "production",
     port: int | None = None,
     project_dir: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Started:
     """Serve the version that an alias names, in a process that outlives this one. Starting what serves changes nothing.
 
+    Args:
+        settings: keys of `[serve]` that replace the project's.
+
     Raises:
-        UsageError: there is no such model or alias, the name is somebody else's, or the port is taken (by whom).
+        UsageError: it would be reached from elsewhere in the clear, there is no such model or alias, the name is
+            somebody else's, or the port is taken (by whom).
         RunFailed: nothing comes to serve, with the reason.
     """
     name = name or model
     found = standing.read(shed.endpoint_dir(name))
     if _supervised(shed, name) and found is not None and found.serving is not None:
-        return _as_started(name, found, already=True)
-    endpoint, token, listener = _asked_for(shed, model, name, alias, port, project_dir)
+        return _as_started(read_endpoints.named(shed, name), found, already=True)
+    endpoint, token, listener = _asked_for(shed, model, name, alias, port, project_dir, settings or {})
     folder = shed.endpoint_dir(name)
     with listener, _log(folder) as log:
         process = subprocess.Popen(
@@ -126,7 +130,7 @@ def start(
     except TrainshedError:
         stop(shed, name)
         raise
-    return _as_started(endpoint.name, found, token=token)
+    return _as_started(endpoint, found, token=token)
 
 
 def serve(
@@ -138,12 +142,13 @@ def serve(
     alias: str = "production",
     port: int | None = None,
     project_dir: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
     ready: Callable[[str, str], None],
 ) -> None:
     """Serve in this process until Ctrl-C; raises as `start`. `ready` is told a new token, if any, and the URL."""
     name = name or model
-    endpoint, token, listener = _asked_for(shed, model, name, alias, port, project_dir)
-    ready(token, _url(endpoint.port))
+    endpoint, token, listener = _asked_for(shed, model, name, alias, port, project_dir, settings or {})
+    ready(token, _url(endpoint))
     with shed.lock(lock_name(name), wait=False) as mine, _log(shed.endpoint_dir(name)) as log:
         if not mine:
             raise UsageError(f'endpoint "{name}" runs already', todo=f"trainshed endpoints stop {name}")
@@ -232,22 +237,29 @@ def list_tokens(shed: Shed, name: str) -> list[Token]:
 
 
 def _asked_for(
-    shed: Shed, model: str, name: str, alias: str, port: int | None, project_dir: Path | None
+    shed: Shed,
+    model: str,
+    name: str,
+    alias: str,
+    port: int | None,
+    project_dir: Path | None,
+    settings: Mapping[str, Any],
 ) -> tuple[Endpoint, str, socket.socket]:
     """The endpoint's row, a token where it has none yet, and its socket."""
     version = read_models.version(shed, model, alias)
     shed.objects.verify(version.digest)
-    rules = _rules(shed, model, version.run_id, project_dir)
+    rules = serve_rules.of(shed, model, version.run_id, project_dir, settings)
+    ports.check_tls(rules)
     before = read_endpoints.find(shed, name)
     if _supervised(shed, name):
         raise UsageError(f'endpoint "{name}" runs already', todo=f"trainshed endpoints stop {name}")
     wanted = port or rules.port
     if wanted is None and before is not None:
         with suppress(UsageError):
-            listener = ports.listen(before.port)
+            listener = ports.listen(before.port, rules.address)
             wanted = before.port
             listener.close()
-    listener = _listening(shed, name, wanted)
+    listener = _listening(shed, name, wanted, rules.address)
     chosen = listener.getsockname()[1]
     folder = shed.make_dir(shed.endpoint_dir(name))
     shed.make_dir(folder / "log")
@@ -256,9 +268,9 @@ def _asked_for(
     return endpoint, token, listener
 
 
-def _listening(shed: Shed, name: str, port: int | None) -> socket.socket:
+def _listening(shed: Shed, name: str, port: int | None, address: str) -> socket.socket:
     try:
-        return ports.listen(port)
+        return ports.listen(port, address)
     except UsageError as err:
         for other in read_endpoints.every(shed):
             if other.port == port and other.name != name and _supervised(shed, other.name):
@@ -267,18 +279,6 @@ def _listening(shed: Shed, name: str, port: int | None) -> socket.socket:
                     todo=f"choose another with --port, or `trainshed endpoints stop {other.name}`",
                 ) from None
         raise err
-
-
-def _rules(shed: Shed, model: str, run_id: int, project_dir: Path | None) -> ServeSection:
-    """`[serve]` of the model's project: the one given, else the one that the version was made in, if it is there."""
-    if project_dir is not None:
-        spec = load_project(project_dir)
-        if spec.project.name == model:
-            return spec.serve
-    made_in = Path(read_runs.run(shed, run_id).project_dir)
-    if (made_in / FILE_NAME).is_file():
-        return load_project(made_in).serve
-    return ServeSection()
 
 
 def _came_up(folder: Path, process: subprocess.Popen[bytes]) -> Standing:
@@ -299,9 +299,10 @@ def _came_up(folder: Path, process: subprocess.Popen[bytes]) -> Standing:
     raise RunFailed(f"nothing serves after {START_S:g} s", todo=f"its log: {folder / 'log.txt'}")
 
 
-def _as_started(name: str, found: Standing, *, token: str = "", already: bool = False) -> Started:
+def _as_started(endpoint: Endpoint, found: Standing, *, token: str = "", already: bool = False) -> Started:
     serving = found.serving or {}
-    return Started(name, _url(found.port), str(serving.get("model")), int(serving.get("number", 0)), token, already)
+    model, number = str(serving.get("model")), int(serving.get("number", 0))
+    return Started(endpoint.name, _url(endpoint), model, number, token, already)
 
 
 def _status(shed: Shed, endpoint: Endpoint) -> EndpointStatus:
@@ -320,7 +321,7 @@ def _status(shed: Shed, endpoint: Endpoint) -> EndpointStatus:
         alias=endpoint.alias,
         user=endpoint.user,
         host=endpoint.host,
-        url=_url(endpoint.port),
+        url=_url(endpoint),
         state=state,
         version=serving["number"] if serving else None,
         digest=serving["digest"] if serving else "",
@@ -347,8 +348,8 @@ def _supervised(shed: Shed, name: str) -> bool:
         return not free
 
 
-def _url(port: int) -> str:
-    return f"http://127.0.0.1:{port}"
+def _url(endpoint: Endpoint) -> str:
+    return ports.url(ServeSection.model_validate(endpoint.settings), endpoint.port)
 
 
 @contextmanager

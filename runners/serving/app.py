@@ -14,15 +14,15 @@ from litestar import Litestar, Request, Response, asgi, get, post
 from litestar.exceptions import HTTPException
 from litestar.types import Receive, Scope, Send
 
-from runners.serving import metrics, openapi, openinference, predicting
+from runners.serving import metrics, openapi, openinference, ports, predicting
 from runners.serving.door import Door
 from runners.serving.refusals import Refused
 from runners.serving.state import Serving
 
 
-def make_app(serving: Serving) -> Door:
-    """The endpoint as an ASGI application."""
-    return Door(routes(serving), serving)
+def make_app(serving: Serving, *, own: bool = False) -> Door:
+    """The endpoint as an ASGI application; `own` is what its user finds at the Unix socket."""
+    return Door(routes(serving), serving, own=own)
 
 
 def routes(serving: Serving) -> Litestar:
@@ -84,13 +84,18 @@ def routes(serving: Serving) -> Litestar:
 
     @get("/schema")
     async def schema(request: Request[Any, Any, Any]) -> Response[Any]:
-        found = openapi.document(serving.name, serving.port, serving.current.loaded.version)
+        found = openapi.document(serving.name, ports.url(serving.rules, serving.port), serving.current.loaded.version)
         if "text/html" in request.headers.get("accept", ""):
             return Response(openapi.page(serving.name, found), media_type="text/html")
         return Response(found)
 
+    @get("/admin/state")
+    async def state() -> dict[str, Any]:
+        return serving.facts()
+
     handlers = [
         predict, feedback, infer, health, live, ready, server_metadata, model_metadata, model_ready, exposition, schema,
+        state,
     ]  # fmt: skip
     return Litestar(
         handlers,

@@ -2,6 +2,7 @@
 
 Loopback is no authentication: on a shared machine every user reaches 127.0.0.1, and so does every web page that a
 browser here has open. Hence the token, and the checks of Host (DNS rebinding) and Origin (a page of somebody else's).
+Who comes by the Unix socket is the endpoint's own user, as its file's mode says.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from typing import Any
 
 import msgspec
 
+from runners.serving import ports
 from runners.serving.refusals import Refused
 from runners.serving.state import Serving
 
 HEALTH = frozenset({"/health", "/v2/health/live", "/v2/health/ready"})
 ADMIN = frozenset({"/metrics"})
+OWN = "/admin"  # and what is below it: by the Unix socket alone
 
 Scope = Any
 Receive = Any
@@ -22,15 +25,18 @@ Send = Any
 
 
 class Door:
-    """An ASGI application around another."""
+    """An ASGI application around another; `own` is the one at the Unix socket."""
 
-    def __init__(self, app: Any, serving: Serving) -> None:
+    def __init__(self, app: Any, serving: Serving, *, own: bool = False) -> None:
         self._app = app
         self._serving = serving
-        own = ["127.0.0.1", "localhost", "[::1]", *serving.rules.hosts]
-        self._hosts = {host.lower().encode() for name in own for host in (name, f"{name}:{serving.port}")}
-        pages = [f"http://127.0.0.1:{serving.port}", f"http://localhost:{serving.port}", *serving.rules.origins]
-        self._origins = {page.lower().encode() for page in pages}
+        self._own = own
+        rules, port = serving.rules, serving.port
+        names = ["127.0.0.1", "localhost", "[::1]", rules.address, *rules.hosts]
+        self._hosts = {host.lower().encode() for name in names for host in (name, f"{name}:{port}")}
+        pages = [f"{ports.scheme(rules)}://{name}:{port}" for name in ("127.0.0.1", "localhost")]
+        self._origins = {page.lower().encode() for page in (*pages, *rules.origins)}
+        self._proxies = frozenset(rules.behind_proxy) | {"127.0.0.1", "::1"} if rules.behind_proxy else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,7 +51,7 @@ class Door:
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
-        host = origin = token = length = None
+        host = origin = token = length = forwarded = None
         for name, value in scope["headers"]:
             if name == b"host":
                 if host is not None:
@@ -57,22 +63,40 @@ class Door:
                 origin = value
             elif name == b"content-length":
                 length = value
+            elif name == b"x-forwarded-proto":
+                forwarded = value
             elif name == b"content-encoding" and value != b"identity":
                 raise Refused(415, "compressed bodies are not taken")
+        path = scope["path"]
+        if "//" in path or (path[-1:] == "/" and path != "/"):  # the routes would take it for another path
+            raise Refused(404, "no such path")
+        if length is not None and int(length) > self._serving.max_body:
+            raise Refused(413, f"the body is longer than {self._serving.rules.max_body_mb:g} MB")
+        if self._own:
+            return
+        if self._proxies is not None:
+            self._check_proxy(scope, forwarded)
         if host is None or host.lower() not in self._hosts:
             raise Refused(421, "this Host is not served here: 127.0.0.1 and localhost are, and [serve] hosts")
         if origin is not None and origin.lower() not in self._origins:
             raise Refused(403, "web pages of this Origin may not call: [serve] origins names those that may")
-        if length is not None and int(length) > self._serving.max_body:
-            raise Refused(413, f"the body is longer than {self._serving.rules.max_body_mb:g} MB")
-        path = scope["path"]
-        if path in HEALTH:
-            return
+        if path not in HEALTH:
+            self._check_token(path, token)
+
+    def _check_proxy(self, scope: Scope, forwarded: bytes | None) -> None:
+        if scope["client"] is None or scope["client"][0] not in (self._proxies or ()):
+            raise Refused(403, "only the proxies that [serve] behind_proxy names may ask here")
+        if forwarded is not None and forwarded.lower() != b"https":
+            raise Refused(403, "the proxy was asked without TLS: ask it by https")
+
+    def _check_token(self, path: str, token: bytes | None) -> None:
         if token is None or token[:7].lower() != b"bearer ":
             raise Refused(401, "no token: send Authorization: Bearer …, as `trainshed endpoints tokens create` told it")
         granted = self._serving.tokens.scope_of(token[7:].strip())
         if granted is None:
             raise Refused(401, "this token is unknown, or revoked")
+        if path.startswith(OWN):
+            raise Refused(403, "only by the Unix socket in the endpoint's folder")
         if granted != "admin" and path in ADMIN:
             raise Refused(403, "this token's scope is predict; this needs admin")
 

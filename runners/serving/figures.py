@@ -72,6 +72,9 @@ class Figures:
     def get(self, name: str) -> float:
         return self._cells[_PLACE[name]]
 
+    def all(self) -> dict[str, int]:
+        return {name: int(self._cells[place]) for name, place in _PLACE.items()}
+
     def took(self, milliseconds: float) -> None:
         """A request was answered after so long."""
         cells = self._cells

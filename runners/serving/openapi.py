@@ -15,7 +15,7 @@ from runners.serving.session import Version
 _SECURED: list[dict[str, list[str]]] = [{"bearer": []}]
 
 
-def document(name: str, port: int, version: Version) -> dict[str, Any]:
+def document(name: str, url: str, version: Version) -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
     signature = Signature.from_json(version.signature)
     record = _record(signature.inputs)
@@ -64,7 +64,7 @@ def document(name: str, port: int, version: Version) -> dict[str, Any]:
             "version": str(version.number),
             "description": f"{version.model} v{version.number}, digest {version.digest}",
         },
-        "servers": [{"url": f"http://127.0.0.1:{port}"}],
+        "servers": [{"url": url}],
         "paths": {
             "/predict": {
                 "post": _operation(

@@ -249,7 +249,8 @@ def _supervise(shed: Shed, name: str, fd: int | None) -> int:
     if endpoint.wanted != "running":
         return 0
     try:
-        listener = socket.socket(fileno=fd) if fd is not None else ports.listen(endpoint.port)
+        address = ServeSection.model_validate(endpoint.settings).address
+        listener = socket.socket(fileno=fd) if fd is not None else ports.listen(endpoint.port, address)
     except TrainshedError as err:
         told(str(err))
         return err.exit_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,7 @@ class Serving:
         self.pending: dict[asyncio.Future[Any], float] = {}
         self.max_body = int(rules.max_body_mb * 2**20)
         self.draining = False
+        self.admin: asyncio.Server | None = None
         self._current: Current | None = None
         self._prefix = uuid.uuid4().hex[:16]
         self._count = 0
@@ -78,6 +80,20 @@ class Serving:
         """Unique for all time: this worker's random prefix and a count."""
         self._count += 1
         return f"{self._prefix}{self._count:08x}"
+
+    def facts(self) -> dict[str, Any]:
+        """This worker as it is now, for its own user."""
+        version = self._current.loaded.version if self._current is not None else None
+        return {
+            "pid": os.getpid(),
+            "draining": self.draining,
+            "model": version.model if version else None,
+            "version": version.number if version else None,
+            "digest": version.digest if version else None,
+            "figures": self.figures.all(),
+            "tokens": [{"name": token.name, "scope": token.scope} for token in self.tokens.every()],
+            "rules": self.rules.model_dump(mode="json"),
+        }
 
     async def outputs(self, future: asyncio.Future[list[Any]]) -> list[Any]:
         """Wait for a batch, at most as long as a request may take. Raises Refused."""

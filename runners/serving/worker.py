@@ -19,15 +19,16 @@ import resource
 import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
+from runners.serving import adminsocket
 from runners.serving.app import make_app
+from runners.serving.connections import Patient
 from runners.serving.session import Loaded, Version
 from runners.serving.state import Serving
 from storage.errors import TrainshedError
@@ -39,29 +40,6 @@ KEEP_ALIVE_S = 75
 SWITCH_S = 0.0005  # the thread that writes the log gives way to requests after this, not after 5 ms
 
 log = logging.getLogger("trainshed")
-
-
-class Patient(HttpToolsProtocol):
-    """uvicorn's protocol, which also knows since when it has been waiting for the rest of a request.
-
-    `most` connections at once are held; one more is closed at once.
-    """
-
-    most = 4096
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self.waits_since: float | None = time.monotonic()
-        if len(self.connections) > self.most:
-            transport.close()
-
-    def on_message_begin(self) -> None:
-        self.waits_since = time.monotonic()
-        super().on_message_begin()
-
-    def on_message_complete(self) -> None:
-        self.waits_since = None
-        super().on_message_complete()
 
 
 class Worker:
@@ -83,24 +61,15 @@ class Worker:
         self.serving = serving
         serving.tokens.refresh()
         Patient.most = self.rules.max_connections
-        config = uvicorn.Config(
-            make_app(serving),
-            http=Patient,
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=DRAIN_S,
+        self.server = uvicorn.Server(
+            _config(make_app(serving), ssl_certfile=self.rules.tls_cert, ssl_keyfile=self.rules.tls_key)
         )
-        self.server = uvicorn.Server(config)
         reader, self.writer = await asyncio.open_connection(sock=self.control)
         first = await self._told(reader)
         if first is None or not await self._use(first["version"]):
             return
+        if self.given.index == 0:
+            await _serve_admin(serving)
         tasks = [asyncio.create_task(work) for work in (self._follow(reader), self._sweep(serving))]
         try:
             await self.server.serve(sockets=[self.listener])
@@ -153,10 +122,40 @@ class Worker:
             serving.tokens.refresh()
             connections = list(self.server.server_state.connections) if self.server is not None else []
             serving.figures.put("connections", len(connections))
-            oldest = time.monotonic() - self.rules.timeout_s
             for connection in connections:
-                if isinstance(connection, Patient) and (connection.waits_since or oldest) < oldest:
+                if isinstance(connection, Patient) and connection.overdue(self.rules.timeout_s):
                     connection.transport.abort()
+
+
+def _config(app: Any, **tls: str | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=Patient,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=DRAIN_S,
+        **tls,  # type: ignore[arg-type]
+    )
+
+
+async def _serve_admin(serving: Serving) -> None:
+    """Answer at the Unix socket too; an endpoint that cannot have one serves without."""
+    config = _config(make_app(serving, own=True))
+    config.load()
+    try:
+        listener = adminsocket.listening(serving.folder)
+    except OSError as err:
+        log.warning("no admin socket: %s", err.strerror)
+        return
+    loop = asyncio.get_running_loop()
+    state = ServerState()
+    serving.admin = await loop.create_unix_server(lambda: Patient(config, state, {}), sock=listener)
 
 
 def _start_supervisor(given: argparse.Namespace, listener: socket.socket) -> None:
@@ -183,6 +182,7 @@ def main() -> None:
     parser.add_argument("--rules", required=True)
     parser.add_argument("--shed", default="")
     given = parser.parse_args()
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what clients do wrong fills no log
     logging.basicConfig(format="%(asctime)s worker %(process)d: %(message)s", level=logging.WARNING)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):

@@ -1,0 +1,47 @@
+"""What an endpoint goes by: `[serve]` of its model's project, and what its caller says instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from storage.errors import UsageError
+from storage.project import FILE_NAME, load_project
+from storage.read import runs as read_runs
+from storage.serve_section import ServeSection
+from storage.shed import Shed
+
+
+def of(shed: Shed, model: str, run_id: int, project_dir: Path | None, instead: Mapping[str, Any]) -> ServeSection:
+    """`[serve]` of the project given, if it makes this model, else of the one that the run was made in, if it is there.
+
+    Raises:
+        UsageError: a key is wrong, or together they say what must not be.
+    """
+    rules = _of_project(shed, model, run_id, project_dir)
+    if not instead:
+        return rules
+    try:
+        return ServeSection.model_validate({**rules.model_dump(), **instead})
+    except ValidationError as err:
+        raise UsageError(err.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")) from None
+
+
+def _of_project(shed: Shed, model: str, run_id: int, project_dir: Path | None) -> ServeSection:
+    if project_dir is not None:
+        spec = load_project(project_dir)
+        if spec.project.name == model:
+            return _placed(spec.serve, project_dir)
+    made_in = Path(read_runs.run(shed, run_id).project_dir)
+    if (made_in / FILE_NAME).is_file():
+        return _placed(load_project(made_in).serve, made_in)
+    return ServeSection()
+
+
+def _placed(rules: ServeSection, folder: Path) -> ServeSection:
+    """The files of TLS are named from the project's folder on."""
+    files = {key: getattr(rules, key) for key in ("tls_cert", "tls_key")}
+    return rules.model_copy(update={key: str(folder / file) for key, file in files.items() if file is not None})
