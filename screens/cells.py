@@ -1,4 +1,4 @@
-"""Values of data as texts: every digit, on one line."""
+"""Values of data as texts on one line: every digit, or those that tell."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+
+from screens import figures
 
 
 def csv_value(value: Any) -> str:
@@ -23,6 +25,11 @@ def csv_value(value: Any) -> str:
     if isinstance(value, bytes):
         return value.hex()
     return str(value)
+
+
+def short(value: Any) -> str:
+    """A value to look at: the digits that tell, whole numbers without commas, since they may be years or ids."""
+    return figures.number(value).replace(",", "") if isinstance(value, float) else csv_value(value)
 
 
 def json_value(value: Any) -> Any:

@@ -114,10 +114,10 @@ class Reading(Acting, ModalScreen[None]):
     CSS_PATH = "styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("reading")]
 
-    def __init__(self, title: str, told: Callable[[int], Sequence[Line]]) -> None:
-        """`told` gives the lines for a width."""
+    def __init__(self, title: str, told: Callable[[int], Sequence[Line]], *, copies: str = "") -> None:
+        """`told` gives the lines for a width, `copies` is what `y` copies."""
         super().__init__()
-        self._title, self._told = title, told
+        self._title, self._told, self._copies = title, told, copies
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide reading") as box:
@@ -131,3 +131,11 @@ class Reading(Acting, ModalScreen[None]):
 
     def do_close(self) -> None:
         self.dismiss(None)
+
+    def why_not(self, name: str) -> str:
+        if name == "copy" and not self._copies:
+            return "There is nothing here to copy."
+        return super().why_not(name)
+
+    def do_copy(self) -> None:
+        self.shell.copy(self._copies)

@@ -24,6 +24,7 @@ from screens.threads import beside
 if TYPE_CHECKING:
     from runners.actions.lineage import Lineage
     from runners.actions.machine import Machine, Now
+    from runners.actions.pulse import Pulse
     from storage.errors import TrainshedError
     from storage.read.changes import Changes
     from storage.shed import Shed
@@ -32,6 +33,7 @@ Result = TypeVar("Result")
 LOOK_S = 0.25  # between two looks for commits
 CLOCK_S = 10.0  # between two looks at the clock: "4 min ago" has become "5 min ago"
 MACHINE_S = 3.0
+PULSE_S = 1.0  # between two looks at the counters of endpoints
 STALE_S = 3.0  # news that could not be read for so long are told to be old
 
 
@@ -74,6 +76,7 @@ class Shell(Acting, App[int]):
         self.standing = Standing()
         self.marked: list[int] = []  # runs, for Runs and Compare
         self.now: Now | None = None
+        self.pulse: Pulse | None = None
         self.stale_since: float | None = None
         self.error: TrainshedError | None = None
         self._open_shed = open_shed
@@ -98,15 +101,16 @@ class Shell(Acting, App[int]):
     async def _begin(self) -> None:
         from storage.errors import TrainshedError
 
-        def opened() -> tuple[Shed, Changes, Machine]:
+        def opened() -> tuple[Shed, Changes, Machine, Pulse]:
             from runners.actions.machine import Machine
+            from runners.actions.pulse import Pulse
             from storage.read.changes import Changes
 
             shed = self._open_shed()
-            return shed, Changes(shed), Machine(shed)
+            return shed, Changes(shed), Machine(shed), Pulse(shed)
 
         try:
-            self.shed, self._changes, self._machine = await beside(opened)
+            self.shed, self._changes, self._machine, self.pulse = await beside(opened)
         except TrainshedError as err:
             self.error = err
             self.exit(err.exit_code)
@@ -114,6 +118,7 @@ class Shell(Acting, App[int]):
         self.set_interval(LOOK_S, self._look)
         self.set_interval(CLOCK_S, self._tick)
         self.set_interval(MACHINE_S, self._look_at_machine)
+        self.set_interval(PULSE_S, self._feel_pulse)
         self._news()
         self.run_worker(self._look_at_machine())
 
@@ -175,6 +180,15 @@ class Shell(Acting, App[int]):
         view = self.view
         if view is not None and view.answered:
             view.machine_seen()
+
+    async def _feel_pulse(self) -> None:
+        pulse = self.pulse
+        if pulse is None:
+            return
+        await beside(pulse.look)
+        view = self.view
+        if view is not None and view.answered:
+            view.pulse_felt()
 
     def _tick(self) -> None:
         view = self.view

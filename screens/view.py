@@ -106,6 +106,9 @@ class View(Acting, Screen[None], Generic[Question, Answer]):
     def machine_seen(self) -> None:
         """The machine was looked at."""
 
+    def pulse_felt(self) -> None:
+        """The counters of endpoints were read once more."""
+
     def on_screen_resume(self) -> None:
         self.refetch()
 

@@ -1,14 +1,16 @@
-"""A run's log of any length, by line: how many there are, some of them, and where a word stands."""
+"""A log of any length, by line: how many there are, some of them, and where a word stands."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
 from runners.supervision.logs import plain
+from storage.read import endpoints as read_endpoints
 from storage.shed import Shed
 
 EVERY = 64  # lines between two places that are remembered
@@ -16,10 +18,10 @@ PIECE = 1 << 20
 
 
 class Logbook:
-    """The log of one run, as it grows. Lines are counted from 0; what is read is text that no terminal would obey."""
+    """A log, as it grows. Lines are counted from 0; what is read is text that no terminal would obey."""
 
-    def __init__(self, shed: Shed, run_id: int) -> None:
-        self._path = shed.run_dir(run_id) / "log"
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._places = [0]  # the offset of every EVERY-th line
         self._lines = 0  # whole ones
         self._size = 0  # of what is known
@@ -119,3 +121,13 @@ def _pieces(fd: int, start: int) -> Iterator[tuple[int, bytes]]:
             return
         yield position, piece
         position += len(piece)
+
+
+def of_run(shed: Shed, run_id: int) -> Logbook:
+    """What a run wrote to stdout and stderr."""
+    return Logbook(shed.run_dir(run_id) / "log")
+
+
+def of_endpoint(shed: Shed, name: str) -> Logbook:
+    """What an endpoint says of itself. Raises UsageError when there is no such endpoint."""
+    return Logbook(shed.endpoint_dir(read_endpoints.named(shed, name).name) / "log.txt")

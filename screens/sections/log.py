@@ -28,9 +28,9 @@ class LogSection(Section):
         yield Log()
 
     def answer(self, shed: Shed, run_id: int, question: None) -> Logbook:
-        from runners.actions.logbook import Logbook
+        from runners.actions import logbook
 
-        return self._book or Logbook(shed, run_id)
+        return self._book or logbook.of_run(shed, run_id)
 
     def show(self, details: Seen, answer: Logbook) -> None:
         if self._book is None:

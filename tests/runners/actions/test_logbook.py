@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runners.actions import logbook
 from runners.actions.logbook import Logbook
 from runners.supervision.logs import BoundedLog
 from storage.shed import Shed, open_shed
@@ -23,7 +24,7 @@ def written(shed: Shed, data: bytes) -> tuple[Logbook, Path]:
     run = run_of(shed, "x")
     path = shed.run_dir(run.id or 0) / "log"
     path.write_bytes(data)
-    return Logbook(shed, run.id or 0), path
+    return logbook.of_run(shed, run.id or 0), path
 
 
 @settings(max_examples=40, deadline=None)
@@ -71,5 +72,5 @@ def test_nothing_in_a_line_is_obeyed(shed: Shed) -> None:
 
 
 def test_without_a_log_there_is_nothing(shed: Shed) -> None:
-    book = Logbook(shed, 999_999)
+    book = logbook.of_run(shed, 999_999)
     assert book.look() == 0 and book.read(0, 5) == [] and book.find("x", 0) is None

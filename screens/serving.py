@@ -1,0 +1,215 @@
+"""6 Serving: is it healthy, and who is it answering?"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container, Horizontal, Vertical
+
+from screens import figures
+from screens.acting import bindings
+from screens.endpoint_verbs import EndpointVerbs
+from screens.ink import Line, Span, escaped, line, span
+from screens.predicted import cells_of, columns_of
+from screens.view import View
+from screens.widgets.grid import Column, Grid, Row
+from screens.widgets.health import Health, sign
+
+if TYPE_CHECKING:
+    from runners.actions.endpoints import EndpointStatus
+    from runners.actions.predictions import Prediction
+    from storage.shed import Shed
+
+SHOWN = 100  # predictions
+NEWS_S = 2.0  # between two looks at what was predicted
+
+EMPTY: list[Line] = [
+    [],
+    [Span("Nothing is served yet.", "bold")],
+    [],
+    [Span("An endpoint answers requests with the version that an alias names,", "dim")],
+    [Span("and follows it: a promotion or a rollback swaps it, no request fails.", "dim")],
+    [],
+    line(Span("n", "accent"), Span("                                 serves a model", "dim")),
+    line(Span("trainshed endpoints start MODEL", "accent"), Span("   does the same", "dim")),
+]
+ALONE: list[Line] = [
+    [Span("No prediction yet.", "dim")],
+    line(Span("y", "accent"), Span(" copies a request to try: put a token in", "dim")),
+]
+
+
+@dataclass(frozen=True)
+class Found:
+    """All endpoints; and what the one that is looked at predicted lately."""
+
+    endpoints: list[EndpointStatus]
+    name: str | None
+    latest: list[Prediction]
+    size: tuple[int, int]
+
+
+class Serving(EndpointVerbs, View[str | None, Found]):
+    """Endpoints, how the one under the cursor does, and its predictions as they come."""
+
+    PLACE = "serving"
+    VIEW = "serving"
+    CSS_PATH = "styles/serving.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("serving")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: Found | None = None
+        self._looked_at = 0.0
+
+    def body(self) -> ComposeResult:
+        with Horizontal(classes="panes"):
+            with Vertical(classes="pane", id="list") as box:
+                box.border_title = "endpoints"
+                yield Grid(id="endpoints", header=False, opens=True)
+            with Vertical(id="detail"):
+                with Container(classes="pane", id="health"):
+                    yield Health()
+                with Vertical(classes="pane", id="latest") as box:
+                    box.border_title = "latest predictions"
+                    yield Grid(id="predictions", empty=ALONE, opens=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#endpoints", Grid).focus()
+
+    # -- reading
+
+    def question(self) -> str | None:
+        key = self.query_one("#endpoints", Grid).key
+        return str(key) if key is not None else None
+
+    def answer(self, shed: Shed, question: str | None) -> Found:
+        from runners.actions import endpoints, predictions
+
+        every = sorted(endpoints.every(shed), key=lambda each: (each.state == "stopped", each.name))
+        names = [each.name for each in every]
+        name = question if question in names else next(iter(names), None)
+        if name is None:
+            return Found([], None, [], (0, 0))
+        size = predictions.size(shed, name)
+        return Found(every, name, predictions.latest(shed, name, SHOWN), size)
+
+    def show(self, answer: Found) -> None:
+        self._found = answer
+        self._looked_at = time.monotonic()
+        self.set_class(not answer.endpoints, "-empty")
+        self._show_list()
+        self._show_health()
+        self._show_latest()
+
+    def _show_list(self) -> None:
+        found, grid = self._found, self.query_one("#endpoints", Grid)
+        if found is None:
+            return
+        columns = [Column("", width=1), Column("", grow=True, most=30), Column(""), Column("", "r", rank=5)]
+        grid.show([self._row(each) for each in found.endpoints], columns=columns)
+
+    def _row(self, each: EndpointStatus) -> Row:
+        rate = self.shell.pulse.rate(each.name) if self.shell.pulse is not None else None
+        told = f"{rate.requests:.3g} req/s" if rate is not None and each.state == "serving" else each.state
+        version = f"v{each.version}" if each.version is not None else ""
+        return Row(each.name, ([sign(each.state)], [span(each.name, "bold")], [Span(version)], [Span(told, "dim")]))
+
+    def _show_health(self) -> None:
+        endpoint = self.endpoint
+        box = self.query_one("#health")
+        box.border_title = escaped(endpoint.name) if endpoint is not None else "serving"
+        box.border_subtitle = escaped(f"{endpoint.user} on {endpoint.host}") if endpoint is not None else ""
+        self.query_one(Health).show(endpoint, EMPTY)
+
+    def _show_latest(self) -> None:
+        found = self._found
+        if found is None:
+            return
+        now = time.time()
+        grid = self.query_one("#predictions", Grid)
+        at_top = grid.cursor == 0 and not grid.has_focus
+        grid.show([Row((each.id, each.row), cells_of(each, now)) for each in found.latest], columns=columns_of())
+        if at_top:
+            grid.move_to(0)  # the newest come in at the top, and are seen there
+        newest = found.latest[0].at if found.latest else None
+        self.query_one("#latest").border_subtitle = figures.ago(newest, now) if newest is not None else ""
+
+    def look(self) -> None:
+        found, shed = self._found, self.shell.shed
+        if found is None or found.name is None or shed is None or time.monotonic() - self._looked_at < NEWS_S:
+            return
+        from runners.actions import predictions
+
+        self._looked_at = time.monotonic()
+        if predictions.size(shed, found.name) != found.size:
+            self.refetch()
+
+    def pulse_felt(self) -> None:
+        self._show_list()
+        self.query_one(Health).repaint()
+
+    def tick(self) -> None:
+        self.refetch()
+
+    @on(Grid.Moved, "#endpoints")
+    def _moved(self) -> None:
+        if self._found is not None and self.question() != self._found.name:
+            self.refetch()
+
+    @on(Grid.Chosen, "#endpoints")
+    def _endpoint_chosen(self) -> None:
+        self.query_one("#predictions", Grid).focus()
+
+    @on(Grid.Chosen, "#predictions")
+    def _prediction_chosen(self) -> None:
+        self._open_prediction()
+
+    # -- what is chosen
+
+    @property
+    def endpoint(self) -> EndpointStatus | None:
+        found = self._found
+        return next((each for each in found.endpoints if each.name == found.name), None) if found is not None else None
+
+    @property
+    def prediction(self) -> Prediction | None:
+        key = self.query_one("#predictions", Grid).key
+        latest = self._found.latest if self._found is not None else []
+        return next((each for each in latest if (each.id, each.row) == key), None)
+
+    # -- actions
+
+    def why_not(self, name: str) -> str:
+        if name == "back" and not self.query_one("#predictions", Grid).has_focus:
+            return "This is the view itself; q leaves."
+        if name in ("walk_back", "explain") and self.prediction is None:
+            return "There is no prediction yet."
+        return super().why_not(name)
+
+    def do_back(self) -> None:
+        self.query_one("#endpoints", Grid).focus()
+
+    def do_next(self) -> None:
+        self.focus_next(Grid)
+
+    def do_previous(self) -> None:
+        self.focus_previous(Grid)
+
+    def do_explain(self) -> None:
+        self._open_prediction()
+
+    def do_walk_back(self) -> None:
+        self._open_prediction(origin=True)
+
+    def _open_prediction(self, *, origin: bool = False) -> None:
+        prediction, endpoint = self.prediction, self.endpoint
+        if prediction is not None and endpoint is not None:
+            from screens.prediction import PredictionPage
+
+            self.app.push_screen(PredictionPage(endpoint.name, prediction, origin=origin))

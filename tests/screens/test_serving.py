@@ -1,0 +1,117 @@
+"""Serving: what answers, how it does, what it predicted lately, and what can be done with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from runners.actions import endpoints
+from runners.serving.figures import Figures
+from screens.prediction import PredictionPage
+from screens.serving import Serving
+from screens.widgets.health import vitals
+from storage.shed import Shed
+from tests.screens.driving import Driven, driving
+from tests.screens.serving_scene import answered, endpoint_of
+
+RECORD = {"distance": 500.0, "carrier": "UA", "day": 3}
+
+
+async def in_serving(driven: Driven) -> Serving:
+    await driven.press("6")
+    screen = driven.app.screen
+    assert isinstance(screen, Serving)
+    return screen
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
+async def test_what_answers_how_it_does_and_what_it_predicts_stand_together(shed: Shed, size: tuple[int, int]) -> None:
+    folder, version = endpoint_of(shed)
+    answered(folder, version, RECORD, {**RECORD, "carrier": "AA"})
+    async with driving(shed, size=size) as driven:
+        await in_serving(driven)
+        await driven.sees("● serving", "delays v1", "127.0.0.1:8123", "requests/s", "p99", "errors/s", "0.9000", "UA")
+
+
+async def test_requests_a_second_move_with_the_counters(shed: Shed) -> None:
+    folder, _ = endpoint_of(shed)
+    async with driving(shed, size=(120, 40)) as driven:
+        await in_serving(driven)
+        pulse = driven.app.pulse
+        assert pulse is not None
+        pulse.look()
+        worker = Figures(folder / "worker-0.figures")
+        worker.add("answered", 30)
+        worker.add("failed", 5)
+        pulse.look()
+        beats = pulse.beats("delays")[-1:]
+        told = "\n".join("".join(part.text for part in row) for row in vitals(beats, 60))
+        assert "█" in told and "failed 0/s" not in told
+        await driven.sees("req/s")
+
+
+async def test_an_endpoint_that_should_run_and_does_not_says_so(shed: Shed) -> None:
+    endpoint_of(shed, supervisor={}, trouble="delays v2 answers NaN")
+    async with driving(shed) as driven:
+        await in_serving(driven)
+        await driven.sees("✗ dead", "! delays v2 answers NaN")
+
+
+async def test_where_nothing_is_served_the_screen_says_what_goes_there(shed: Shed) -> None:
+    async with driving(shed) as driven:
+        await in_serving(driven)
+        await driven.sees("Nothing is served yet", "n ", "trainshed endpoints start MODEL")
+        await driven.press("x")
+        await driven.sees("There is no endpoint yet")
+
+
+async def test_new_predictions_come_in_at_the_top(shed: Shed) -> None:
+    folder, version = endpoint_of(shed)
+    async with driving(shed) as driven:
+        await in_serving(driven)
+        await driven.sees("No prediction yet")
+        answered(folder, version, {**RECORD, "carrier": "a new one"})
+        await driven.sees("a new one")
+
+
+async def test_enter_tells_all_of_a_prediction_and_t_where_it_came_from(shed: Shed) -> None:
+    folder, version = endpoint_of(shed)
+    answered(folder, version, RECORD)
+    async with driving(shed) as driven:
+        await in_serving(driven)
+        await driven.press("enter", "enter")
+        assert isinstance(driven.app.screen, PredictionPage)
+        await driven.sees("delays v1 said", "distance", "500", "carrier", "UA")
+        await driven.press("t")
+        await driven.sees("run 1 delays")
+        await driven.press("escape", "t")
+        await driven.sees("where it came from", "run 1 delays")
+
+
+async def test_its_log_and_a_request_to_try_are_a_key_away(shed: Shed) -> None:
+    folder, version = endpoint_of(shed)
+    answered(folder, version, RECORD)
+    (folder / "log.txt").write_text("delays v1 serves\n")
+    async with driving(shed) as driven:
+        await in_serving(driven)
+        await driven.press("y")
+        assert driven.app.clipboard.startswith("curl http://127.0.0.1:8123/predict")
+        assert '"carrier": "UA"' in driven.app.clipboard
+        await driven.press("o")
+        await driven.sees("delays · log", "delays v1 serves")
+
+
+async def test_tokens_are_made_told_once_and_revoked(shed: Shed) -> None:
+    endpoint_of(shed)
+    async with driving(shed) as driven:
+        await in_serving(driven)
+        await driven.press("T")
+        await driven.sees("Nobody has a token")
+        await driven.press("n")
+        await driven.type("app")
+        await driven.press("enter", "enter")
+        await driven.sees("Told only now", "ts_")
+        await driven.press("y", "escape")
+        assert driven.app.clipboard.startswith("ts_")
+        await driven.until(lambda: [token.name for token in endpoints.list_tokens(shed, "delays")] == ["app"])
+        await driven.press("x", "y")
+        await driven.until(lambda: not endpoints.list_tokens(shed, "delays"))
