@@ -58,17 +58,19 @@ def situation(
     rules = settings(shed.root)
     waiting = [entry for entry in read_queue.waiting(shed, host) if entry.queued.request or watched(entry)]
     running = read_queue.holding(shed, host)
-    under_way = {hold.run_id for hold in starting}
     known = (lengths or Lengths()).of(shed, [*waiting, *running], now)
     blocked = _blocked(shed, waiting)
     held = [_holding(entry, known.get(entry.queued.run_id), now) for entry in running if entry.run.devices]
+    held = [*starting, *held]
+    held = [*held, *_others(shed, {hold.run_id for hold in held}, known, now)]
+    begun = {hold.run_id for hold in held}  # one that was given devices a moment ago may still be said to wait
     return Situation(
         waiting=[
             _waiting(entry, blocked.get(entry.queued.run_id, Blocked()), known.get(entry.queued.run_id))
             for entry in waiting
-            if entry.queued.run_id not in under_way
+            if entry.queued.run_id not in begun
         ],
-        holding=[*starting, *held, *_others(shed, {hold.run_id for hold in [*starting, *held]}, now)],
+        holding=held,
         slots=leases.slots(shed, rules),
         hours=recent_hours(shed, rules, now, host),
         limits=Limits(rules.queue.per_user, rules.queue.patience_minutes * 60),
@@ -85,14 +87,16 @@ def watched(entry: Entry) -> bool:
         return False
 
 
-def _others(shed: Shed, known: set[int], now: float) -> list[Holding]:
-    """Leases that no row of the queue explains: a child that outlived its run, a run of yesterday's database."""
-    return [
-        Holding(holder.run_id, holder.user, (device,), holder.memory, holder.since or now, None)
-        for device, found in leases.holders(shed).items()
-        for holder in found
-        if holder.run_id not in known
-    ]
+def _others(shed: Shed, told: set[int], lengths: dict[int, Spread | None], now: float) -> list[Holding]:
+    """Leases that no row of the queue explains: a run that is just being started, a child that outlived its run."""
+    found = []
+    for device, holders in leases.holders(shed).items():
+        for holder in holders:
+            if holder.run_id not in told:
+                since = holder.since or now
+                left = estimates.remaining(lengths.get(holder.run_id), now - since, None)
+                found.append(Holding(holder.run_id, holder.user, (device,), holder.memory, since, left))
+    return found
 
 
 def recent_hours(shed: Shed, rules: Settings, now: float, host: str | None = None) -> dict[str, float]:
