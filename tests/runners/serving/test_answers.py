@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import random
 import socket
 import subprocess
 import sys
@@ -190,26 +188,12 @@ def test_no_request_that_the_documentation_allows_or_forbids_breaks_it(client: h
     done = subprocess.run(
         [
             Path(sys.executable).parent / "st", "run", f"{url}/schema", "--url", url, "--checks", "not_a_server_error",
-            "-H", f"Authorization: {client.headers['authorization']}", "--max-examples", "30", "--continue-on-failure",
+            "-H", f"Authorization: {client.headers['authorization']}", "--max-examples", "20", "--continue-on-failure",
         ],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
     assert client.post("/predict", json=RECORD).status_code == 200
-
-
-def test_fuzzed_bodies_are_the_clients_fault(client: httpx.Client) -> None:
-    chance = random.Random(7)
-    plain = json.dumps(RECORD).encode()
-    for _ in range(2000):
-        body = bytearray(plain)
-        for _ in range(chance.randint(1, 6)):
-            place = chance.randrange(len(body))
-            body[place : place + chance.randint(0, 5)] = bytes(
-                chance.randrange(256) for _ in range(chance.randint(0, 3))
-            )
-            body = body or bytearray(b"{")
-        assert client.post("/predict", content=bytes(body)).status_code in (200, 400, 422), bytes(body)
 
 
 def test_the_truth_joins_its_prediction_in_the_log(client: httpx.Client, shed: Shed) -> None:

@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import httpx
 import pytest
@@ -22,6 +21,7 @@ from runners.serving.door import ADMIN, HEALTH, OWN
 from runners.serving.tokens import Token, Tokens
 from storage.errors import UsageError
 from storage.shed import Shed, open_shed
+from tests.raw_http import raw_request, raw_status
 from tests.served import RECORD, endpoint, version_of
 from tests.waiting import until
 
@@ -72,9 +72,11 @@ def test_ten_thousand_bad_tokens_lock_nobody_out(client: httpx.Client) -> None:
     port = client.base_url.port or 0
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection, connection.makefile("rb") as answers:
         for start in range(0, BAD_TOKENS, 100):
-            connection.sendall(b"".join(_asking(port, f"ts_{number}") for number in range(start, start + 100)))
+            connection.sendall(
+                b"".join(raw_request(port, f"ts_{number}", "/predict") for number in range(start, start + 100))
+            )
             for _ in range(100):
-                assert _status(answers) == 401
+                assert raw_status(answers) == 401
     assert client.post("/predict", json=RECORD).status_code == 200
     assert client.get("/metrics").text.count('outcome="unauthorized"') == 1
 
@@ -123,7 +125,7 @@ def test_a_head_without_end_and_an_answer_that_nobody_takes_are_cut_off(client: 
         deaf.connect(("127.0.0.1", port))
         until(lambda: "trainshed_connections 2.0" in client.get("/metrics").text)
         token = client.headers["authorization"].removeprefix("Bearer ")
-        deaf.sendall(_asking(port, token, json.dumps([RECORD] * 10_000).encode()) * 10)
+        deaf.sendall(raw_request(port, token, "/predict", json.dumps([RECORD] * 10_000).encode()) * 10)
         until(lambda: "trainshed_connections 1.0" in client.get("/metrics").text)
     assert client.post("/predict", json=RECORD).status_code == 200
 
@@ -169,18 +171,3 @@ def test_tls_and_a_proxy_that_must_have_been_asked_by_https(shed: Shed, tmp_path
 
 def _bearer(secret: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
-
-
-def _asking(port: int, token: str, body: bytes = b"{}") -> bytes:
-    head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
-    return head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-def _status(answers: Any) -> int:
-    """Read one answer."""
-    status, length = int(answers.readline().split()[1]), 0
-    while (line := answers.readline()) != b"\r\n":
-        if line.lower().startswith(b"content-length:"):
-            length = int(line.split(b":")[1])
-    answers.read(length)
-    return status
