@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
+from rich.console import RenderableType
+from textual import events
+from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
@@ -18,8 +21,10 @@ from textual.widget import Widget
 from screens.acting import Acting, bindings
 from screens.actions import VIEWS, Action, ViewEntry
 from screens.inert import inert_lines
+from screens.steady import steadied
 from screens.themes import PLAIN, THEMES, Inks
 from screens.threads import beside
+from screens.wire import Wire
 
 if TYPE_CHECKING:
     from runners.actions.lineage import Lineage
@@ -83,6 +88,7 @@ class Shell(Acting, App[int]):
         self._changes: Changes | None = None
         self._machine: Machine | None = None
         self._looking = False
+        self._wire = Wire()
         for each in THEMES:
             self.register_theme(each)
         self.theme = PLAIN if self.no_color else theme
@@ -95,6 +101,7 @@ class Shell(Acting, App[int]):
 
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, self._take_theme)
+        self.app_resume_signal.subscribe(self, lambda _app: self._wire.forget())
         self.switch_mode(VIEWS[0].name)
         self.call_after_refresh(lambda: self.run_worker(self._begin()))  # the first picture comes first
 
@@ -173,7 +180,7 @@ class Shell(Acting, App[int]):
             return
         self._looking = True
         try:
-            self.now = await beside(machine.look)
+            self.now = steadied(self.now, await beside(machine.look))
         finally:
             self._looking = False
         self._repaint_header()
@@ -201,6 +208,17 @@ class Shell(Acting, App[int]):
 
         for header in self.screen.query(Header):
             header.repaint()
+
+    # -- the terminal
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        if isinstance(renderable, CompositorUpdate) and self._running and not self._batch_count and not self._closed:
+            renderable = self._wire.less(renderable, self.console)
+        super()._display(screen, renderable)
+
+    async def _on_resize(self, event: events.Resize) -> None:
+        self._wire.forget()
+        await super()._on_resize(event)
 
     # -- for screens
 
@@ -360,6 +378,7 @@ class Shell(Acting, App[int]):
     def do_quit(self) -> None:
         self.exit(0)
 
+        self._wire.forget()
 
 def _loader(view: ViewEntry) -> Callable[[], Screen[Any]]:
     def load() -> Screen[Any]:

@@ -16,7 +16,7 @@ from textual.strip import Strip
 
 from screens.acting import Acting, bindings
 from screens.ink import Line, Span, joined, padded, span, width_of
-from screens.widgets.painted import apart, changed_span, strip_of
+from screens.widgets.painted import strip_of
 
 GAP = 2
 MARGIN = 1  # cells left and right of a line
@@ -280,16 +280,15 @@ class Grid(Acting, ScrollView, can_focus=True):
         return strip
 
     def _refresh_changed(self) -> None:
-        """Send the spans of the lines in view that differ from what was sent."""
+        """Draw the lines in view again that differ."""
         if not self.is_mounted or not self._shown:
             return
         regions = []
         for y in range(self.size.height):
-            before, after = self._shown.get(y), self._strip(y)
-            span = changed_span(before, after) if before is not None else (0, self.size.width)
-            if span is not None:
-                self._shown[y] = apart(after, *span)
-                regions.append(Region(span[0], y, span[1] - span[0], 1))
+            strip = self._strip(y)
+            if self._shown.get(y) != strip:
+                self._shown[y] = strip
+                regions.append(Region(0, y, self.size.width, 1))
         if regions:
             self.refresh(*regions)
 

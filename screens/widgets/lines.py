@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from screens.acting import Acting, bindings
 from screens.ink import Line, Span
-from screens.widgets.painted import apart, changed_span, strip_of
+from screens.widgets.painted import strip_of
 
 
 class Lines(Acting, ScrollView, can_focus=True):
@@ -87,11 +87,10 @@ class Lines(Acting, ScrollView, can_focus=True):
             return
         regions = []
         for y in range(self.scrollable_content_region.height):
-            before, after = self._shown.get(y), self._strip(y)
-            span = changed_span(before, after) if before is not None else (0, after.cell_length)
-            if span is not None:
-                self._shown[y] = apart(after, *span)
-                regions.append(Region(span[0] + self.gutter.left, y + self.gutter.top, span[1] - span[0], 1))
+            strip = self._strip(y)
+            if self._shown.get(y) != strip:
+                self._shown[y] = strip
+                regions.append(Region(self.gutter.left, y + self.gutter.top, strip.cell_length, 1))
         if regions:
             self.refresh(*regions)
 

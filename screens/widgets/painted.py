@@ -1,10 +1,9 @@
-"""Widgets that are drawn line by line: only what differs from before is sent to the terminal."""
+"""Widgets that are drawn line by line: only lines that differ from before are drawn again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region, Size
@@ -26,46 +25,6 @@ def strip_of(line: Line, width: int, base: Style, inks: Inks, *, ascii_only: boo
             told = told.translate(ASCII)
         segments.append(Segment(told, base + inks(role) if role else base))
     return Strip(segments).adjust_cell_length(width, base).simplify()
-
-
-def changed_span(old: Strip, new: Strip) -> tuple[int, int] | None:
-    """The cells from the first to the last that differ; None where none does."""
-    if old == new:
-        return None
-    before, after = _cells(old), _cells(new)
-    if len(before) != len(after):
-        return 0, max(old.cell_length, new.cell_length)
-    start = next((i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b), None)
-    if start is None:
-        return None
-    end = len(after)
-    while before[end - 1] == after[end - 1]:
-        end -= 1
-    return start, end
-
-
-def _cells(strip: Strip) -> list[tuple[str, Style | None]]:
-    """One item a cell; a wide character takes its second cell as well."""
-    cells: list[tuple[str, Style | None]] = []
-    for text, style, _ in strip:
-        if text.isascii():
-            cells += [(sign, style) for sign in text]
-            continue
-        for sign in text:
-            size = cell_len(sign)
-            if size:
-                cells += [(sign, style)] * size
-            elif cells:
-                cells[-1] = (cells[-1][0] + sign, style)
-    return cells
-
-
-def apart(strip: Strip, start: int, end: int) -> Strip:
-    """The same strip in pieces that end where a change does: a terminal is sent whole pieces."""
-    cuts = [cut for cut in (start, end) if 0 < cut < strip.cell_length]
-    if not cuts:
-        return strip
-    return Strip.join(strip.divide([*cuts, strip.cell_length]))
 
 
 class Painted(Widget):
@@ -99,11 +58,8 @@ class Painted(Widget):
             blank = Strip.blank(self.size.width, self.rich_style)
             before = old[y] if y < len(old) else blank
             after = self._strips[y] if y < len(self._strips) else blank
-            span = changed_span(before, after)
-            if span is not None:
-                if y < len(self._strips):
-                    self._strips[y] = apart(after, *span)
-                regions.append(Region(span[0], y, span[1] - span[0], 1))
+            if before != after:
+                regions.append(Region(0, y, self.size.width, 1))
         if regions:
             self.refresh(*regions)
 
