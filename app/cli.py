@@ -31,6 +31,8 @@ NOUNS = {
     "serve": "Serve a model until Ctrl-C.",
     "predict": "Predict a file of any size.",
     "endpoints": "Models that serve: start, stop, look, tokens.",
+    "label": "Label the predictions that are worth a person's look.",
+    "monitor": "What an endpoint does, and how well.",
     "exec": "Queue any command under a lease.",
     "agent": "Your background process, which starts queued runs.",
     "gpus": "GPUs and CPU slots: who holds them, and how they do.",

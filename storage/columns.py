@@ -66,3 +66,8 @@ def identifier(name: str) -> str:
 def literal(text: str) -> str:
     """Return `text` quoted as a SQL string."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def json_path(name: str) -> str:
+    """A name as a step of a JSON path, whatever characters it holds: `inputs->>'$.STEP'`."""
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -44,11 +44,16 @@ class ColumnDrift:
         return self.p < CHANCE and self.psi >= least
 
     @property
+    def moved(self) -> str:
+        """What is other than before, in a few words; empty where there is nothing but the shares of values."""
+        told = [f"mean {self.means[0]:.4g} → {self.means[1]:.4g}"] if self.means is not None else []
+        if abs(self.nulls[1] - self.nulls[0]) >= 0.01:
+            told.append(f"nulls {self.nulls[0]:.1%} → {self.nulls[1]:.1%}")
+        return ", ".join(told)
+
+    @property
     def sentence(self) -> str:
-        moved = f", mean {self.means[0]:.4g} → {self.means[1]:.4g}" if self.means is not None else ""
-        nulls = abs(self.nulls[1] - self.nulls[0]) >= 0.01
-        lost = f", nulls {self.nulls[0]:.1%} → {self.nulls[1]:.1%}" if nulls else ""
-        return f"{self.column} shifted (PSI {self.psi:.2f}{moved}{lost})"
+        return f"{self.column} shifted ({', '.join(part for part in (f'PSI {self.psi:.2f}', self.moved) if part)})"
 
 
 def compare(before: Mapping[str, Sequence[Any]], after: Mapping[str, Sequence[Any]]) -> list[ColumnDrift]:

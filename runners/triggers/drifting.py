@@ -21,7 +21,7 @@ from storage.read import endpoints as read_endpoints
 from storage.read import models as read_models
 from storage.read import triggers as read_triggers
 from storage.shed import Shed
-from storage.tables import ModelVersion, Trigger
+from storage.tables import Endpoint, ModelVersion, Trigger
 from storage.trigger_section import TriggerSection
 from storage.write import triggers as write_triggers
 
@@ -120,12 +120,15 @@ def measure(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> Measured 
         return None
     dataset, trained = read_datasets.version_by_id(shed, production.dataset_version_id)
     trained_on = manifest_of(shed, trained)
-    for name, folder in _logs(shed, project.project.name):
-        asked = samples.of_log(project, folder, time.time() - spec.window_hours * 3600)
+    for endpoint, folder in _logs(shed, project.project.name):
+        wanted = samples.logged(samples.inputs(project), endpoint)
+        asked = samples.of_log(folder, wanted, time.time() - spec.window_hours * 3600)
         count = len(next(iter(asked.values()), []))
         if count >= max(spec.min_rows, LEAST_ROWS):
             before = samples.of_version(shed, project, trained_on)
-            return Measured(production, f"{count:,} predictions of {name}", count, drift.compare(before, asked))
+            return Measured(
+                production, f"{count:,} predictions of {endpoint.name}", count, drift.compare(before, asked)
+            )
     newest = read_datasets.version(shed, dataset.name)
     if newest.content == trained.content:
         return None
@@ -140,7 +143,7 @@ def measure(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> Measured 
     return Measured(production, f"{count:,} new rows of v{newest.number}", count, drift.compare(before, after))
 
 
-def _logs(shed: Shed, model: str) -> list[tuple[str, Path]]:
+def _logs(shed: Shed, model: str) -> list[tuple[Endpoint, Path]]:
     rows = [endpoint for endpoint in read_endpoints.every(shed) if endpoint.model == model]
-    folders = [(row.name, shed.endpoint_dir(row.name) / "log") for row in rows]
-    return [(name, folder) for name, folder in folders if folder.is_dir()]
+    folders = [(row, shed.endpoint_dir(row.name) / "log") for row in rows]
+    return [(row, folder) for row, folder in folders if folder.is_dir()]

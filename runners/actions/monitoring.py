@@ -1,0 +1,182 @@
+"""The verb of the monitor: what an endpoint does and how well, from its counters and its prediction log."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runners.evaluation import scores
+from runners.evaluation.slices import SliceRow
+from runners.monitoring import answers, histograms, performance, traffic
+from runners.monitoring.behind import Behind, behind
+from runners.monitoring.harm import ColumnHarm, ranked
+from runners.monitoring.histograms import Histogram
+from runners.monitoring.performance import STEPS, Performance, Step
+from runners.monitoring.traffic import Bucket
+from runners.serving import figures, standing
+from runners.triggers import drift, samples
+from runners.triggers.drift import ColumnDrift
+from storage import predictions
+from storage import traffic as traffic_log
+from storage.durable import write_whole
+from storage.errors import TrainshedError
+from storage.read import endpoints as read_endpoints
+from storage.read import models as read_models
+from storage.serve_section import ServeSection
+from storage.shed import Shed
+from storage.tables import Endpoint, ModelVersion
+
+__all__ = [
+    "Bucket", "ColumnDrift", "ColumnHarm", "Histogram", "Monitored", "Performance", "SliceRow", "Step", "monitor",
+]  # fmt: skip
+
+DAY_S = 24 * 3600.0
+LEAST_ROWS = 50  # fewer say nothing about a distribution
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """An endpoint from `since` to `until` (seconds since the epoch, UTC).
+
+    Attributes:
+        version: the model version that the figures below are of: the one that serves, or served last.
+        rows: predictions in the log.
+        traffic: every bucket of the window, empty ones too.
+        drift: the model's inputs, the most harmful first, against the rows that it learnt from.
+        predictions: now beside those on the rows that it was evaluated on.
+        performance: None until enough truth has come.
+        estimate: what its confidence says; None where that says nothing (a regression).
+        notes: why something is missing, a sentence each.
+    """
+
+    endpoint: str
+    model: str
+    version: int | None
+    since: float
+    until: float
+    rows: int
+    traffic: list[Bucket]
+    drift: list[ColumnHarm] = field(default_factory=list)
+    predictions: Histogram | None = None
+    performance: Performance | None = None
+    estimate: Performance | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def monitor(shed: Shed, endpoint: str, window_s: float = DAY_S) -> Monitored:
+    """Look at the last `window_s` seconds of an endpoint. It takes about a second; nothing is asked of the endpoint.
+
+    Raises:
+        UsageError: when there is no such endpoint.
+        ShedError: when its log cannot be read.
+    """
+    row = read_endpoints.named(shed, endpoint)
+    folder = shed.endpoint_dir(row.name)
+    until = time.time()
+    since = until - window_s
+    version = _version(shed, row, folder)
+    stood = behind(shed, version) if version is not None else None
+    found = Monitored(row.name, row.model, version.number if version else None, since, until, 0, [])
+    notes = [] if version is not None else [f"no version of {row.model} has served yet"]
+    seconds = traffic.bucket_seconds(window_s)
+    with predictions.connect(folder / "log") as con:
+        rows, latencies = answers.count(con, since), answers.latencies(con, since, seconds)
+        asked = answers.drawn(con, stood.signature, stood.version.number, since) if stood else None
+        known = answers.known(con, stood.signature, stood.version.number, since, stood.slices) if stood else None
+    first = [traffic_log.Sample(row.created_at, {})] if row.created_at >= since else []
+    counted = [*first, *traffic_log.read(folder, since), traffic_log.Sample(until, figures.totals(folder).counters)]
+    share = ServeSection.model_validate(row.settings).log.sample
+    buckets = traffic.buckets(counted, latencies, since, until, seconds, share)
+    found = Monitored(**{**vars(found), "rows": rows, "traffic": buckets, "notes": notes})
+    if stood is None or asked is None or known is None:
+        return found
+    drifted = _drift(stood, row, folder, since, rows, notes)
+    histogram, estimate, metric = None, None, stood.metric
+    step_s = max(traffic.bucket_seconds(window_s * traffic.MOST_BUCKETS / STEPS), seconds)
+    if stood.said is None:
+        notes.append("the rows that the model was evaluated on are gone: nothing to compare its predictions with")
+    else:
+        histogram = histograms.histogram(stood.signature.task, stood.signature.classes, asked.prediction, stood.said)
+        if stood.truth is not None:
+            evaluated = stood.truth, stood.said
+            estimate = performance.estimated(asked, stood.signature.task, metric, evaluated, step_s=step_s)
+    measured = performance.measured(
+        known, stood.signature.task, metric, reference=_reference(stood, metric), step_s=step_s
+    )
+    if measured is None:
+        notes.append(f"{len(known):,} predictions have a truth; performance needs {performance.FEWEST}")
+    return Monitored(
+        **{
+            **vars(found),
+            "drift": drifted,
+            "predictions": histogram,
+            "performance": measured,
+            "estimate": estimate,
+        }
+    )
+
+
+def _version(shed: Shed, row: Endpoint, folder: Path) -> ModelVersion | None:
+    """What serves, or served last; else what the alias names."""
+    stood = standing.read(folder)
+    if stood is not None and stood.serving:
+        found = read_models.with_digest(shed, row.model, stood.serving["digest"])
+        if found is not None:
+            return found
+    return read_models.aliased(shed, row.model, row.alias)
+
+
+def _reference(stood: Behind, metric: str) -> float | None:
+    """The metric when the version was evaluated."""
+    value = stood.version.metrics.get(metric)
+    if value is None and stood.truth is not None and stood.said is not None:
+        value = scores.score(stood.signature.task, stood.truth, stood.said, stood.signature.classes).values.get(metric)
+    return float(value) if value is not None else None
+
+
+def _drift(
+    stood: Behind, endpoint: Endpoint, folder: Path, since: float, rows: int, notes: list[str]
+) -> list[ColumnHarm]:
+    wanted = samples.logged(samples.inputs_of(stood.signature), endpoint)
+    if not wanted:
+        notes.append("the model takes tensors: drift of inputs is measured by column")
+        return []
+    if rows < LEAST_ROWS:
+        notes.append(f"{rows:,} predictions; drift needs {LEAST_ROWS}")
+        return []
+    try:
+        learnt = stood.learnt
+    except TrainshedError as err:
+        learnt = {}
+        notes.append(f"what v{stood.version.number} was trained on cannot be read: {err.message}")
+    if not learnt:
+        notes.append(f"the rows that v{stood.version.number} was trained on are gone: no drift can be told")
+        return []
+    drifts = drift.compare(learnt, samples.of_log(folder / "log", wanted, since))
+    return ranked(drifts, _importance(stood, folder, notes))
+
+
+def _importance(stood: Behind, folder: Path, notes: list[str]) -> dict[str, float]:
+    """Measured once a version, and kept beside the log."""
+    path = folder / "importance.json"
+    try:
+        kept = json.loads(path.read_bytes())
+        if kept["digest"] == stood.version.digest:
+            return {str(name): float(value) for name, value in kept["columns"].items()}
+    except (OSError, ValueError, KeyError):
+        pass
+    try:
+        found = stood.importance()
+    except TrainshedError as err:
+        notes.append(f"columns are ranked by their shift alone: {err.message}")
+        return {}
+    if not found:
+        notes.append("columns are ranked by their shift alone: the rows to measure their importance on are gone")
+        return {}
+    try:
+        write_whole(path, json.dumps({"digest": stood.version.digest, "columns": found}).encode(), mode=0o660)
+    except OSError:  # somebody else's endpoint: it is measured again the next time
+        return found
+    return found
