@@ -2,7 +2,8 @@
 
 One row a prediction: `id` and `row` name it, `at` (seconds since the epoch, UTC), `ms`, `version`, `digest`, `route`,
 `inputs` and `output` as JSON, and once it is known `truth`. Inputs differ from version to version, so that they stay
-JSON: `inputs->>'carrier'` asks for one.
+JSON: `inputs->>'carrier'` asks for one. `route` is `production`, or `canary` or `ab` where a second version answered;
+what a shadow said to the same `id` and `row` lies apart, as nobody was answered with it.
 """
 
 from __future__ import annotations
@@ -35,12 +36,14 @@ PREDICTIONS = """
 
 
 def connect(folder: Path) -> duckdb.DuckDBPyConnection:
-    """A connection with the views `predictions` and `feedback` over everything in `folder`, however it lies there.
+    """A connection with the views `predictions`, `shadows` and `feedback` over everything in `folder`, however it lies
+    there.
 
     The newest truth of a row counts.
     """
     con = in_memory(threads=2)
     con.execute(f"create temp view predictions_only as {_sources(folder, 'p', LINES, PREDICTIONS)}")
+    con.execute(f"create temp view shadows as {_sources(folder, 's', LINES, PREDICTIONS)}")
     con.execute(f"create temp view feedback as {_sources(folder, 't', TRUTHS, 'select * from {lines}')}")
     con.execute(
         "create temp view predictions as select p.*, t.truth from predictions_only p left join "
@@ -86,6 +89,28 @@ def latest(folder: Path, limit: int = 100) -> list[dict[str, Any]]:
     for row in found:
         row["truth"] = truths.get((row["id"], row["row"]))
     return sorted(found, key=lambda row: (-row["at"], row["row"]))[:limit]
+
+
+def without_truth(folder: Path, limit: int) -> list[dict[str, Any]]:
+    """The newest predictions of which nobody has said yet what is true; `inputs` and `output` are values here."""
+    return _selected(folder, 'where truth is null order by "at" desc, id, "row" limit ?', [limit])
+
+
+def by_id(folder: Path, request: str) -> list[dict[str, Any]]:
+    """The rows of one request, in their order; `inputs`, `output` and `truth` are values here. Empty where none is."""
+    return _selected(folder, 'where id = ? order by "row"', [request])
+
+
+def _selected(folder: Path, which: str, given: list[Any]) -> list[dict[str, Any]]:
+    with connect(folder) as con:
+        found = con.execute(
+            f'select id, "row", "at", ms, "version", digest, route, inputs, output, truth from predictions {which}',
+            given,
+        )
+        names = [column[0] for column in found.description or []]
+        rows = [dict(zip(names, values, strict=True)) for values in found.fetchall()]
+    texts = ("inputs", "output", "truth")
+    return [row | {name: None if row[name] is None else json.loads(row[name]) for name in texts} for row in rows]
 
 
 def _last_lines(path: Path) -> list[dict[str, Any]]:
@@ -143,7 +168,7 @@ def tidy(folder: Path, *, keep_days: float, keep_bytes: int) -> None:
 def _to_parquet(path: Path) -> None:
     target = path.with_suffix(".parquet")
     if not target.exists():
-        columns, select = (LINES, PREDICTIONS) if path.name.startswith("p-") else (TRUTHS, "select * from {lines}")
+        columns, select = (TRUTHS, "select * from {lines}") if path.name.startswith("t-") else (LINES, PREDICTIONS)
         fresh = target.with_name(f".{target.name}")
         try:
             with in_memory(threads=1) as con:

@@ -1,0 +1,1 @@
+"""Labels of people: which predictions are worth asking about, how far people agree, what was learnt from it."""
