@@ -25,6 +25,11 @@ def number(value: float) -> str:
     return f"{value:.4g}" if size >= 1 or size < 1e-2 else f"{value:.4f}"
 
 
+def signed(value: float) -> str:
+    """`+0.0120`, `-3`: a difference."""
+    return ("+" if value > 0 else "") + number(value)
+
+
 def size(count: int) -> str:
     """`5.2 MB`: decimal units, as disks are sold and `df -H` counts."""
     amount = float(count)

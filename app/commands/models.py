@@ -125,6 +125,34 @@ def rollback(
 
 
 @app.command()
+def flips(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL[@VERSION]", help="Such as flight-delay@v3; default: newest.")],
+    against: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="The other version; default: production, or the one before.")
+    ] = None,
+    of: Annotated[
+        str, typer.Option("--slice", metavar="COLUMN=VALUE", help="Only rows of a slice, such as carrier=UA.")
+    ] = "",
+    which: Annotated[str, typer.Option(help="all, better (right now) or worse (wrong now).")] = "all",
+    sort: Annotated[str, typer.Option(help="change, before, after or row; -change is the largest first.")] = "-change",
+    limit: Annotated[int, typer.Option("-n", "--limit", min=0, help="Rows that are shown.")] = 20,
+) -> None:
+    """The test rows to which a version gives another answer than production: by slice, and one by one."""
+    from app.views.flips import show_flips
+    from runners.actions import flips as flip_verbs
+
+    scope = scope_of(context)
+    column, equals, value = of.partition("=")
+    if of and not equals:
+        raise UsageError(f"--slice {of}", expected="COLUMN=VALUE, such as carrier=UA")
+    look = flip_verbs.look(column, value, which, sort)
+    found = flip_verbs.flips(scope.shed(), model, against=against)
+    rows, total = found.page(look, 0, limit)
+    show_flips(scope.out, found, rows, total)
+
+
+@app.command()
 def export(
     context: typer.Context,
     model: Reference,

@@ -12,6 +12,7 @@ from runners.actions.forecasts import Outlook
 from runners.actions.liveness import supervised
 from runners.actions.models import VersionDetails
 from storage.errors import TrainshedError
+from storage.read import digest as read_digest
 from storage.read import models as read_models
 from storage.read import queue as read_queue
 from storage.read import runs as read_runs
@@ -90,15 +91,8 @@ def home(shed: Shed, *, since: float | None = None) -> Home:
 
 def _needs(shed: Shed, rows: list[RunRow], serving: list[EndpointStatus]) -> list[Need]:
     found = [
-        Need(
-            "approval",
-            f"{row.model.name} v{version.number} waits for your approval",
-            f"{row.model.name}@v{version.number}",
-            version.created_at,
-        )
-        for row in read_models.every(shed)
-        for version in row.versions
-        if version.status == "waiting"
+        Need("approval", f"{name} v{number} waits for your approval", f"{name}@v{number}", since)
+        for name, number, since in read_digest.awaiting(shed)
     ]
     found += [
         Need("firing", f"{each.trigger.name} asks: {each.firing.why}", str(each.firing.id), each.firing.at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,9 +21,11 @@ from runners.sweeps import space
 from runners.sweeps.frozen import Orders, frozen_of
 from runners.sweeps.search import TEST, Asked, Search, decided
 from storage.errors import UsageError
+from storage.params import parsed_param
 from storage.read import sweeps as read_sweeps
 from storage.settings import settings
 from storage.shed import Shed, current_user
+from storage.sweep_section import SweepSection
 from storage.tables import Sweep
 from storage.write import sweeps as write_sweeps
 
@@ -70,6 +73,22 @@ def start(
     )
     remarks = [*launching.remarks(launch), *warnings, *_odd(search, launch)]
     return Started(sweep, search, starting.ensure(shed), remarks)
+
+
+def start_as(shed: Shed, project_dir: Path, words: Sequence[str]) -> Started:
+    """Begin the project's sweep with `KEY=VALUE` words: keys of `[sweep]` change it, others fix a param.
+
+    Raises:
+        UsageError, DataInvalid: as `start`, and for a word that is no KEY=VALUE.
+    """
+    params: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{word}: no value", expected="KEY=VALUE, such as trials=40 or lr=0.001")
+        (changes if name in SweepSection.model_fields else params)[name] = parsed_param(value)
+    return start(shed, project_dir, params=params, changes=changes)
 
 
 def stop(shed: Shed, sweep_id: int) -> list[int]:

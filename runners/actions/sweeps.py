@@ -21,6 +21,7 @@ from storage.shed import Shed
 from storage.tables import Run, Sweep
 
 Event = dict[str, Any]
+Listed = tuple[SweepRow, Search]
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,17 @@ def parsed_id(text: str) -> int:
     return int(digits)
 
 
-def listing(shed: Shed, *, project: str | None = None, limit: int = 50) -> list[tuple[SweepRow, Search]]:
+def listing(shed: Shed, *, project: str | None = None, limit: int = 50) -> list[Listed]:
     """Sweeps, the newest first, with what each is after."""
     return [(row, Orders.of(row.sweep).search) for row in read_sweeps.page(shed, project=project, limit=limit)]
 
 
-def details(shed: Shed, sweep_id: int) -> SweepDetails:
-    """Raises UsageError when there is no such sweep."""
+def details(shed: Shed, sweep_id: int, before: SweepDetails | None = None) -> SweepDetails:
+    """Everything about a sweep. The importance is that of `before` for as long as no further trial is done.
+
+    Raises:
+        UsageError: when there is no such sweep.
+    """
     sweep = read_sweeps.sweep(shed, sweep_id)
     orders = Orders.of(sweep)
     rows = read_sweeps.trials(shed, sweep_id, orders.search.metric)
@@ -83,6 +88,11 @@ def details(shed: Shed, sweep_id: int) -> SweepDetails:
     if orders.final_run is not None:
         with suppress(UsageError):  # it was removed
             final = read_runs.run(shed, orders.final_run)
+    counts = dict(Counter(row.trial.status for row in rows))
+    if before is not None and before.counts.get("done") == counts.get("done"):
+        shares = before.importance
+    else:
+        shares = importance(orders.search, orders.frozen.params, [row.trial for row in rows])
     return SweepDetails(
         sweep=sweep,
         search=orders.search,
@@ -91,8 +101,8 @@ def details(shed: Shed, sweep_id: int) -> SweepDetails:
             TrialDetails(row, row.trial.number == sweep.best_trial, _why_failed(shed, row, orders.search))
             for row in rows
         ],
-        counts=dict(Counter(row.trial.status for row in rows)),
-        importance=importance(orders.search, orders.frozen.params, [row.trial for row in rows]),
+        counts=counts,
+        importance=shares,
         saved_s=_saved(rows),
         final=final,
     )

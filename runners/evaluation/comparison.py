@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from runners.evaluation import bootstrap, scores, slices
+from runners.evaluation import bootstrap, disagreement, scores, slices
 from runners.evaluation.heldout import Floats, HeldOut
 from runners.evaluation.rules import ChecksOutcome, Evidence, NonFinite
 from runners.evaluation.slices import SliceRow
@@ -48,16 +48,10 @@ def evidence(context: Context, production: ModelVersion | None) -> Evidence:
             "undefined": evaluated["undefined"],
             "production": None if theirs is None else scores.score(task, rows.target, theirs, classes).values,
             "difference": _difference(task, metric, rows, candidate, theirs),
+            "flips": None if theirs is None else disagreement.flipped(task, theirs, candidate, rows.target),
             "slices": tuple(_slices(context, task, metric, rows, candidate, theirs)),
         }
     )
-
-
-def changed_answers(task: Task, candidate: Floats, production: Floats) -> int:
-    """How many rows get another answer: another class, or for a regression another value beyond rounding."""
-    if task == "regression":
-        return int((~np.isclose(candidate, production, rtol=1e-3)).sum())
-    return int((scores.decided(task, candidate) != scores.decided(task, production)).sum())
 
 
 def _production_prediction(

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from runners.evaluation.bootstrap import Difference
+from runners.evaluation.disagreement import Flipped
 from runners.evaluation.scores import METRICS, known_metric, shown
 from runners.evaluation.slices import SliceRow
 from storage.errors import UsageError
@@ -48,6 +49,7 @@ class Evidence:
         production: production's metrics on the same rows; None while nothing is in production.
         difference: how much better the candidate is in the gate's metric, with its interval.
         slices: the gate's metric on parts of the test rows.
+        flips: how many test rows get another answer than production gives.
         parity: the largest absolute difference between the packaged model's outputs and the trained module's.
         latency_p99_ms: the 99th percentile of the time that one row takes.
     """
@@ -60,6 +62,7 @@ class Evidence:
     production: Mapping[str, float] | None = None
     difference: Difference | None = None
     slices: tuple[SliceRow, ...] = ()
+    flips: Flipped | None = None
     parity: float | None = None
     latency_p99_ms: float | None = None
 

@@ -42,7 +42,7 @@ class SliceRow:
 
 
 @dataclass(frozen=True)
-class _Groups:
+class Groups:
     """Each row's group [n] and the groups' names, in the order to show them; no group is empty."""
 
     index: NDArray[np.int64]
@@ -76,7 +76,7 @@ def slice_table(
     theirs = checked(task, target, production)[1] if production is not None else None
     table = []
     for column, values in columns.items():
-        groups = _grouped(np.ma.asanyarray(values), top)
+        groups = grouped(values, top)
         for number, name in enumerate(groups.names):
             rows = np.flatnonzero(groups.index == number)
             found, why = _value(metric, task, truth[rows], guess[rows])
@@ -96,7 +96,8 @@ def _value(
     return float(weighted(metric, task, target, prediction)(np.ones((1, len(target))))[0]), ""
 
 
-def _grouped(values: np.ma.MaskedArray[Any, Any], top: int) -> _Groups:
+def grouped(values: NDArray[Any], top: int = TOP) -> Groups:
+    """Put the rows of a column into groups, as `slice_table` says."""
     raw = np.ma.getdata(values)
     missing = np.ma.getmaskarray(values) | _null(raw)
     if raw.dtype.kind in "iuf":
@@ -136,16 +137,16 @@ def _with_missing(
     return everywhere, [*names, MISSING] if missing.any() else names
 
 
-def _most_frequent(index: NDArray[np.int64], names: list[str], top: int) -> _Groups:
+def _most_frequent(index: NDArray[np.int64], names: list[str], top: int) -> Groups:
     counts = np.bincount(index, minlength=len(names))
     order = sorted(range(len(names)), key=lambda group: (-counts[group], names[group]))
     place = np.empty(len(names), dtype=np.int64)
     place[order] = np.minimum(np.arange(len(names)), top)
     shown = [names[group] for group in order[:top]]
-    return _Groups(place[index], [*shown, OTHER] if len(names) > top else shown)
+    return Groups(place[index], [*shown, OTHER] if len(names) > top else shown)
 
 
-def _banded(present: NDArray[np.float64], missing: NDArray[np.bool_]) -> _Groups:
+def _banded(present: NDArray[np.float64], missing: NDArray[np.bool_]) -> Groups:
     """Five bands of about equal counts, named by the values they reach up to, and the missing rows last."""
     shares = np.arange(1, BANDS) / BANDS
     cuts = np.unique(np.quantile(present, shares, method="inverted_cdf"))
@@ -153,4 +154,4 @@ def _banded(present: NDArray[np.float64], missing: NDArray[np.bool_]) -> _Groups
     texts = [f"{cut:.10g}" for cut in cuts]
     between = [f"over {low}, up to {high}" for low, high in pairwise(texts)]
     names = [f"up to {texts[0]}", *between, f"over {texts[-1]}"] if texts else ["all"]
-    return _Groups(*_with_missing(np.searchsorted(cuts, present, side="left").astype(np.int64), names, missing))
+    return Groups(*_with_missing(np.searchsorted(cuts, present, side="left").astype(np.int64), names, missing))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlmodel import col, func, select
 
+from storage.read.digest import awaiting
 from storage.shed import Shed
-from storage.tables import ModelVersion, Run
+from storage.tables import Run
 
 
 def runs_by_status(shed: Shed, project: str | None = None) -> dict[str, int]:
@@ -19,6 +20,4 @@ def runs_by_status(shed: Shed, project: str | None = None) -> dict[str, int]:
 
 def versions_waiting(shed: Shed) -> int:
     """Model versions that wait for a person."""
-    with shed.reading() as session:
-        query = select(func.count()).select_from(ModelVersion).where(ModelVersion.status == "waiting")
-        return int(session.exec(query).one())
+    return len(awaiting(shed))
