@@ -12,16 +12,16 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from screens import figures
-from screens.acting import Acting, bindings
-from screens.charts.parallel import Dimension, dimension, parallel, scatter
+from screens.acting import bindings
+from screens.charts.parallel import Dimension, dimension
 from screens.dialogs import Reading
 from screens.ink import Line, Span, escaped, line, span, wrapped
 from screens.runs import brief
 from screens.sections.charts import shown
 from screens.view import View
 from screens.widgets.chart import Chart
+from screens.widgets.drawing import Drawing
 from screens.widgets.grid import Column, Grid, Row
-from screens.widgets.painted import Painted
 
 if TYPE_CHECKING:
     from runners.actions.comparison import Comparison
@@ -54,32 +54,6 @@ class Found:
     curves: list[Drawable]
     less: bool | None
     marked: bool
-
-
-class Drawing(Acting, Painted):
-    """A drawing of many runs: a param against a metric, or everything at once."""
-
-    DEFAULT_CSS = "Drawing { height: 1fr; padding: 0 1; }"
-
-    def __init__(self) -> None:
-        super().__init__(id="drawing")
-        self._kind = ""
-        self._dimensions: list[Dimension] = []
-        self._roles: list[str] = []
-
-    def show(self, kind: str, dimensions: Sequence[Dimension], roles: Sequence[str]) -> None:
-        """Draw these; a scatter takes the first two."""
-        self._kind, self._dimensions, self._roles = kind, list(dimensions), list(roles)
-        self.repaint()
-
-    def paint(self, width: int, height: int) -> Sequence[Line]:
-        ascii_only = self.shell.ascii_only
-        if self._kind == "scatter" and len(self._dimensions) > 1:
-            one, other, *_ = self._dimensions
-            return scatter(one, other, self._roles, width, height, ascii_only=ascii_only)
-        if self._kind == "parallel" and len(self._dimensions) > 1:
-            return parallel(self._dimensions, self._roles, width, height, ascii_only=ascii_only)
-        return [[Span("These runs have no numbers in which they differ.", "faint")]]
 
 
 class Compare(View[Asked, Found]):
@@ -275,6 +249,8 @@ class Compare(View[Asked, Found]):
     def why_not(self, name: str) -> str:
         if name == "back":
             return "This is the view itself; q leaves."
+        if name == "sweeps":
+            return ""
         if name not in ("drawing", "sort", "reverse", "drop", "whole", "copy"):
             return super().why_not(name)
         if self._found is None or self._found.comparison is None:
@@ -327,6 +303,11 @@ class Compare(View[Asked, Found]):
         if shed is not None:
             lines = await beside(lambda: _contents(shed, ids))
             self.app.push_screen(Reading("code and data, against the first run", lambda width: _told(lines, width)))
+
+    def do_sweeps(self) -> None:
+        from screens.sweeps import Sweeps
+
+        self.app.push_screen(Sweeps())
 
     def do_copy(self) -> None:
         self.shell.copy("trainshed runs compare " + " ".join(map(str, self._order)))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from runners.actions.queueing import Launched
     from storage.shed import Shed
 
-WISHES = ("gpus", "gpu memory", "priority", "retries", "name", "tags", "until")
+WISHES = ("gpus", "gpu memory", "priority", "after", "retries", "name", "tags", "until", "force")
 AROUND = 6  # lines of the form that are no fields: its border, and what would come of it
 
 
@@ -46,6 +46,8 @@ class Order:
     name: str | None = None
     tags: tuple[str, ...] = ()
     until: str | None = None
+    after: tuple[int, ...] = ()
+    force: bool = False
 
 
 class Told(Painted):
@@ -96,10 +98,12 @@ class Launching(Acting, ModalScreen[int | None]):
                 yield Field("gpus", str(train.gpus))
                 yield Field("gpu memory", "each GPU alone", about="10GB: shares a GPU, claims so much of it")
                 yield Field("priority", "0", about="higher goes first")
+                yield Field("after", "none", about="runs that must end well before it, such as 12")
                 yield Field("retries", str(train.retries), about="after a failure")
                 yield Field("name", self._spec.project.name)
                 yield Field("tags", "none", about="words, with spaces")
                 yield Field("until", "gate", about="the last stage that runs")
+                yield Field("force", "no", about="yes: although its memory will hardly suffice")
             yield Told()
 
     def on_mount(self) -> None:
@@ -152,6 +156,10 @@ class Launching(Acting, ModalScreen[int | None]):
             return prospects.param(self._spec, field.field, text)
         if field.field == "gpu memory":
             return prospects.memory(text)
+        if field.field == "after":
+            return prospects.after(text)
+        if field.field == "force":
+            return yes(text)
         if field.field == "until" and text not in STAGES:
             raise ValueError(f"one of {', '.join(STAGES)}")
         if field.field == "priority":
@@ -168,8 +176,19 @@ class Launching(Acting, ModalScreen[int | None]):
         """What the fields say, once they are all right."""
         fields = list(self.query(Field))
         params = {field.field: value for field in fields[: -len(WISHES)] if (value := self._read(field)) is not None}
-        gpus, memory, priority, retries, name, tags, until = (self._read(field) for field in fields[-len(WISHES) :])
-        return Order(params, gpus, memory, priority or 0, retries, name, tags or (), until)
+        wish = {field.field: self._read(field) for field in fields[-len(WISHES) :]}
+        return Order(
+            params,
+            gpus=wish["gpus"],
+            memory=wish["gpu memory"],
+            priority=wish["priority"] or 0,
+            retries=wish["retries"],
+            name=wish["name"],
+            tags=wish["tags"] or (),
+            until=wish["until"],
+            after=wish["after"] or (),
+            force=bool(wish["force"]),
+        )
 
     # -- foreseeing
 
@@ -270,12 +289,20 @@ def open_form(
 def prospect_lines(found: Prospect) -> list[Line]:
     """`starts now · ~14 min, like run 138`, and what is to be said of memory."""
     parts: list[Line] = []
-    if found.starts_in is None:
+    on = [device for device in found.devices if not device.startswith("cpu")]
+    if found.peak_bytes is not None:
+        fits = [Span("fits " if found.fits else "may not fit ", "done" if found.fits else "attention")] if on else []
+        parts.append([*fits, Span(", ".join([*on, f"peak ~{figures.size(found.peak_bytes)}"]))])
+    if found.after and found.starts_in is None:
+        parts.append([span(found.after, "waiting")])
+    elif found.starts_in is None:
         parts.append([Span("nobody can tell yet when it starts", "dim")])
     elif found.starts_in.high < AT_ONCE_S:
-        parts.append([Span("starts now", "done")])
+        where = f" on {', '.join(on)}" if on and found.peak_bytes is None else ""
+        parts.append([Span(f"starts now{where}", "done")])
     else:
-        parts.append([Span(f"starts in {figures.about(found.starts_in.likely)}", "waiting")])
+        then = f", {found.after}" if found.after else ""
+        parts.append([span(f"starts in {figures.about(found.starts_in.likely)}{then}", "waiting")])
     if found.takes is not None:
         low, high = (figures.about(at).lstrip("~") for at in (found.takes.low, found.takes.high))
         parts.append(
@@ -288,7 +315,7 @@ def prospect_lines(found: Prospect) -> list[Line]:
     else:
         parts.append([Span("the first of its kind: nobody can tell how long it takes", "dim")])
     lines: list[Line] = [joined(parts, "   ")]
-    if found.memory:
+    if found.memory and (not found.fits or found.peak_bytes is None):
         lines.append([span(f"memory: {found.memory}", "dim" if found.fits else "attention")])
     return lines
 
@@ -309,6 +336,14 @@ def whole(text: str, *, least: int | None) -> int:
     return value
 
 
+def yes(text: str) -> bool:
+    """An answer to a question of yes or no. Raises ValueError."""
+    answer = text.lower()
+    if answer not in ("y", "yes", "true", "n", "no", "false"):
+        raise ValueError("expected yes or no")
+    return answer in ("y", "yes", "true")
+
+
 def _project(folder: Path) -> ProjectSpec:
     from runners.actions import prospects
 
@@ -319,13 +354,28 @@ def _prospect(shed: Shed, spec: ProjectSpec, order: Order) -> Prospect:
     from runners.actions import prospects
 
     gpus = spec.train.gpus if order.gpus is None else order.gpus
-    return prospects.prospect(shed, spec, order.params, gpus_wanted=gpus, claim=order.memory, priority=order.priority)
+    return prospects.prospect(
+        shed,
+        spec,
+        order.params,
+        gpus_wanted=gpus,
+        claim=order.memory,
+        priority=order.priority,
+        after=order.after,
+    )
 
 
 def _launch(shed: Shed, folder: Path, order: Order) -> Launched:
     from runners.actions import queueing
 
-    wanted = queueing.Wanted(gpus=order.gpus, gpu_memory=order.memory, priority=order.priority, retries=order.retries)
+    wanted = queueing.Wanted(
+        gpus=order.gpus,
+        gpu_memory=order.memory,
+        priority=order.priority,
+        after=order.after,
+        retries=order.retries,
+        force=order.force,
+    )
     return queueing.launch(
         shed, folder, params=order.params, until=order.until, name=order.name, tags=order.tags, wanted=wanted
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,12 +13,13 @@ from textual.containers import Horizontal, Vertical
 
 from screens import figures
 from screens.acting import bindings
-from screens.dialogs import Agreeing
+from screens.actions import Action
+from screens.dialogs import Asking
 from screens.glyphs import glyph, role_of
-from screens.ink import Line, Span, escaped, joined, line, span
+from screens.ink import Line, Span, escaped, joined, span
 from screens.page import Page
-from screens.view import View
-from screens.widgets.evidence import evidence_lines, rules
+from screens.signing import Signing
+from screens.widgets.evidence import evidence_lines
 from screens.widgets.grid import Column, Grid, Row
 from screens.widgets.lines import Lines
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from runners.actions.models import VersionDetails
     from storage.read.models import ModelRow
     from storage.shed import Shed
-    from storage.tables import Decision, ModelVersion
+    from storage.tables import Decision
 
 Key = tuple[str, int]  # a model's name, a version's number
 
@@ -40,7 +42,7 @@ class Found:
     least_rows: int = 0
 
 
-class Models(View[Key | None, Found]):
+class Models(Signing[Key | None, Found]):
     """Versions on the left, the evidence for one on the right."""
 
     PLACE = "models"
@@ -52,6 +54,7 @@ class Models(View[Key | None, Found]):
         super().__init__()
         self._found: Found | None = None
         self._goal: Key | None = None
+        self._pressed: Action | None = None  # what waits until the version under the cursor has been read
 
     def body(self) -> ComposeResult:
         with Horizontal(classes="panes"):
@@ -89,11 +92,17 @@ class Models(View[Key | None, Found]):
 
     def show(self, answer: Found) -> None:
         self._found = answer
-        columns = [Column("", width=1), Column("", least=4), Column("", grow=True, most=20), Column("", "r", rank=4)]
-        self.query_one(Grid).show([row for model in answer.rows for row in _rows(model)], columns=columns)
+        self._show_list(answer)
         if self._goal is not None:
             self.go_to(f"{self._goal[0]}@v{self._goal[1]}")
         self._show_details()
+        if self._pressed is not None and not self._behind:
+            action, self._pressed = self._pressed, None
+            self.call_later(self.act, action)
+
+    def _show_list(self, answer: Found) -> None:
+        columns = [Column("", width=1), Column("", least=4), Column("", grow=True, most=20), Column("", "r", rank=4)]
+        self.query_one(Grid).show([row for model in answer.rows for row in _rows(model)], columns=columns)
 
     def _show_details(self) -> None:
         found, box = self._found, self.query_one("#detail")
@@ -119,7 +128,9 @@ class Models(View[Key | None, Found]):
         self.query_one("#evidence").focus()
 
     def tick(self) -> None:
-        self._show_details()
+        if self._found is not None:
+            self._show_list(self._found)
+            self._show_details()
 
     def go_to(self, reference: str) -> None:
         """Put the cursor on `flight-delay@v3`, now or when it has been read."""
@@ -132,175 +143,88 @@ class Models(View[Key | None, Found]):
     # -- actions
 
     @property
-    def _version(self) -> ModelVersion | None:
-        return self._found.details.version if self._found is not None and self._found.details is not None else None
+    def _behind(self) -> bool:
+        """Whether the cursor has moved on from the version that was read last."""
+        details = self._found.details if self._found is not None else None
+        return self._key is not None and (details is None or self._key != (details.model.name, details.version.number))
 
-    def _production(self) -> int | None:
+    async def act(self, action: Action) -> None:
+        if self._behind and action.name != "back":
+            self._pressed = action  # it is about the version under the cursor, not about the one before
+        else:
+            await super().act(action)
+
+    @property
+    def details(self) -> VersionDetails | None:
+        return self._found.details if self._found is not None else None
+
+    @property
+    def aliases(self) -> Mapping[str, int]:
         found = self._found
         if found is None or found.details is None:
-            return None
-        row = next(row for row in found.rows if row.model.name == found.details.model.name)
-        return row.aliases.get("production")
-
-    def _previous(self) -> int | None:
-        found = self._found
-        if found is None or found.details is None:
-            return None
-        row = next(row for row in found.rows if row.model.name == found.details.model.name)
-        return row.aliases.get("previous")
+            return {}
+        return next(row.aliases for row in found.rows if row.model.name == found.details.model.name)
 
     def why_not(self, name: str) -> str:
         if name == "back" and not self.has_class("-detail"):
             return "This is the view itself; q leaves."
         if name == "back":
             return ""
-        version = self._version
-        if name not in {"promote", "approve", "reject", "roll_back", "card", "run", "verify", "copy"}:
+        if name not in ("flips", "walk_back", "card", "run", "export", "verify", "copy"):
             return super().why_not(name)
-        if version is None:
+        if self.details is None:
             return "There is no model version yet."
-        production = self._production()
-        if name == "promote" and version.number == production:
-            return f"v{version.number} is in production already."
-        if name == "approve" and version.status != "waiting":
-            return f"v{version.number} is {version.status}: only one that waits for a person is approved."
-        if name == "reject" and version.number == production:
-            return f"v{version.number} is in production: roll back first."
-        if name == "reject" and version.status == "rejected":
-            return f"v{version.number} is rejected already."
-        if name == "roll_back" and (production is None or self._previous() is None):
-            return "There is no version before to go back to."
+        version = self.details.version
         if name == "card" and version.card is None:
             return f"v{version.number} has no card; the gate writes it."
+        if name == "flips" and "production" not in self.aliases:
+            return "Nothing is in production yet whose answers could change."
+        if name == "flips" and version.number == self.aliases["production"] and "previous" not in self.aliases:
+            return f"v{version.number} is in production, and none was before it."
         return ""
 
     def do_back(self) -> None:
         self.remove_class("-detail")
         self.query_one(Grid).focus()
 
-    def do_promote(self) -> None:
-        details = self._details
-        name, number, gate = details.model.name, details.version.number, details.gate
-        passed = gate is not None and bool(gate.passed) and details.version.status != "rejected"
+    def do_flips(self) -> None:
+        from screens.flips import FlipsPage
 
-        async def promote(reason: str | None) -> None:
-            if reason is not None:
-                override = None if passed else reason
-                await self.shell.carry_out(
-                    lambda shed: _promote(shed, name, number, override), f"production of {name} is v{number} now"
-                )
-
-        told = [*self._what_moves(number), [], *(rules(gate, 84) if gate is not None else [])]
-        if not passed:
-            why = "No gate has judged it." if gate is None else "The gate refused it."
-            told += [[], line(Span(why, "failed bold"), " An override needs a reason; it is kept in the history.")]
-        dialog = Agreeing(
-            f"promote {name} v{number}",
-            told,
-            verb=f"v{number} to production" if passed else f"past the gate: v{number} to production",
-            reason="why, for the history" if passed else "why past the gate",
-            needs_reason=not passed,
-            dangerous=not passed,
-        )
-        self.app.push_screen(dialog, promote)
-
-    def _what_moves(self, number: int) -> list[Line]:
-        now = self._production()
-        if now is None:
-            return [line(f"v{number} becomes the first version in ", Span("production", "done"), ".")]
-        return [
-            line(
-                f"v{number} goes to ",
-                Span("production", "done"),
-                f" in place of v{now}, which becomes ",
-                Span("previous", "dim"),
-                ".",
-            )
-        ]
-
-    def do_approve(self) -> None:
-        details = self._details
-        name, number = details.model.name, details.version.number
-
-        async def approve(reason: str | None) -> None:
-            if reason is not None:
-                await self.shell.carry_out(
-                    lambda shed: _approve(shed, name, number, reason), f"{name} v{number} is approved and in production"
-                )
-
-        told = [*self._what_moves(number), [], *(rules(details.gate, 84) if details.gate is not None else [])]
-        dialog = Agreeing(f"approve {name} v{number}", told, verb="approve it", reason="why, for the history")
-        self.app.push_screen(dialog, approve)
-
-    def do_reject(self) -> None:
-        details = self._details
-        name, number = details.model.name, details.version.number
-
-        async def reject(reason: str | None) -> None:
-            if reason is not None:
-                await self.shell.carry_out(
-                    lambda shed: _reject(shed, name, number, reason), f"{name} v{number} is rejected"
-                )
-
-        dialog = Agreeing(
-            f"reject {name} v{number}",
-            [[Span("It cannot go to production then without an override.")]],
-            verb="reject it",
-            reason="why, for the history",
-            needs_reason=True,
-            dangerous=True,
-        )
-        self.app.push_screen(dialog, reject)
-
-    def do_roll_back(self) -> None:
-        name = self._details.model.name
-        now, before = self._production(), self._previous()
-
-        async def roll_back(reason: str | None) -> None:
-            if reason is not None:
-                await self.shell.carry_out(
-                    lambda shed: _roll_back(shed, name, reason), f"production of {name} is v{before} again"
-                )
-
-        told: list[Line] = [
-            line(
-                f"v{before} goes back to ",
-                Span("production", "done"),
-                f"; v{now} becomes ",
-                Span("previous", "dim"),
-                ".",
-            ),
-            [Span("Its bytes are read again first, and nothing moves if they are damaged.", "dim")],
-        ]
-        dialog = Agreeing(
-            f"roll {name} back", told, verb=f"v{before} to production", reason="why, for the history", dangerous=True
-        )
-        self.app.push_screen(dialog, roll_back)
+        self.app.push_screen(FlipsPage(self._reference))
 
     def do_card(self) -> None:
-        details = self._details
-        reference = f"{details.model.name}@v{details.version.number}"
+        details, reference = self._subject, self._reference
         self.app.push_screen(
             Page(f"card of {details.model.name} v{details.version.number}", lambda s: _card(s, reference), self.VIEW)
         )
 
+    def do_walk_back(self) -> None:
+        self.shell.walk_back(self._reference)
+
+    def do_export(self) -> None:
+        reference = self._reference
+
+        async def export(text: str | None) -> None:
+            if text:
+                await self.shell.carry_out(lambda shed: _export(shed, reference, text), lambda told: told)
+
+        about: list[Line] = [[Span("model.onnx, signature.json and card.md; the directory is made if need be.", "dim")]]
+        self.app.push_screen(Asking(f"export {reference} into", lines=about, placeholder="model/", needed=True), export)
+
     def do_run(self) -> None:
-        self.shell.open_thing(str(self._details.version.run_id))
+        self.shell.open_thing(str(self._subject.version.run_id))
 
     async def do_verify(self) -> None:
-        details = self._details
-        reference = f"{details.model.name}@v{details.version.number}"
+        reference = self._reference
         self.shell.say(f"reading {reference} again …")
         await self.shell.carry_out(lambda shed: _verify(shed, reference), f"{reference} is whole and loads")
 
     def do_copy(self) -> None:
-        details = self._details
-        self.shell.copy(f"{details.model.name}@v{details.version.number}")
+        self.shell.copy(self._reference)
 
     @property
-    def _details(self) -> VersionDetails:
-        assert self._found is not None and self._found.details is not None  # why_not has seen to it
-        return self._found.details
+    def _reference(self) -> str:
+        return f"{self._subject.model.name}@v{self._subject.version.number}"
 
 
 EMPTY: list[Line] = [
@@ -316,7 +240,9 @@ def _rows(model: ModelRow) -> list[Row]:
     rows = [Row((model.model.name, 0), ([], [], [span(model.model.name, "bold")], []), plain=True)]
     for version in model.versions:
         aliases = [name for name, number in model.aliases.items() if number == version.number]
+        waits = version.status == "passed" and "candidate" in aliases
         word = next((name for name in ("production", "previous") if name in aliases), version.status)
+        word = "waiting" if waits else word
         told: Line = joined([[Span(word, role_of(word))], [span(" ".join(set(aliases) - {word}), "dim")]], " ")
         cells: tuple[Line, ...] = (
             [glyph(word)],
@@ -336,41 +262,26 @@ def _title(found: VersionDetails) -> str:
 
 
 def _verdict(found: VersionDetails) -> str:
-    if found.version.status == "waiting":
+    if found.version.status == "passed" and "candidate" in found.aliases:
         return "waits for your approval: a"
     if found.gate is None:
         return "never judged"
     return "the gate passed it" if found.gate.passed else "the gate refused it"
 
 
-def _promote(shed: Shed, name: str, number: int, override: str | None) -> None:
-    from runners.actions import models
-
-    models.promote(shed, name, f"v{number}", override=override)
-
-
-def _approve(shed: Shed, name: str, number: int, reason: str) -> None:
-    from runners.actions import models
-
-    models.approve(shed, name, f"v{number}", reason)
-
-
-def _reject(shed: Shed, name: str, number: int, reason: str) -> None:
-    from runners.actions import models
-
-    models.reject(shed, name, f"v{number}", reason)
-
-
-def _roll_back(shed: Shed, name: str, reason: str) -> None:
-    from runners.actions import models
-
-    models.roll_back(shed, name, reason)
-
-
 def _card(shed: Shed, reference: str) -> str:
     from runners.actions import models
 
     return models.card(shed, reference)
+
+
+def _export(shed: Shed, reference: str, folder: str) -> str:
+    from pathlib import Path
+
+    from runners.actions import models
+
+    done = models.export(shed, reference, Path(folder))
+    return f"{reference}: {', '.join(done.files)} in {done.folder}"
 
 
 def _verify(shed: Shed, reference: str) -> None:

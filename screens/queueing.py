@@ -17,10 +17,12 @@ from screens.view import Answer, Question, View
 
 if TYPE_CHECKING:
     from runners.actions.queueing import Launched
+    from screens.shell import Shell
     from storage.shed import Shed
-    from storage.tables import Run
+    from storage.tables import Run, Sweep
 
-VERBS = ("stop", "resume", "requeue", "first", "last", "priority", "relaunch")
+VERBS = ("stop", "resume", "requeue", "first", "last", "priority", "relaunch", "tag", "remove", "walk_back")
+ONE_BY_ONE = ("relaunch", "walk_back")
 
 
 class Queueing(View[Question, Answer], Generic[Question, Answer]):
@@ -39,7 +41,7 @@ class Queueing(View[Question, Answer], Generic[Question, Answer]):
         runs = self.chosen()
         if not runs:
             return "There is no run here."
-        if name == "relaunch" and len(runs) > 1:
+        if name in ONE_BY_ONE and len(runs) > 1:
             return "One run at a time: esc unmarks them."
         reasons = [refusal(name, run) if run is not None else "" for run in runs.values()]
         return reasons[0] if all(reasons) else ""
@@ -95,7 +97,7 @@ class Queueing(View[Question, Answer], Generic[Question, Answer]):
         if shed is None:
             return
         run = await beside(lambda: _run(shed, run_id))
-        folder = self._folder_of(run)
+        folder = project_folder(self.shell, run)
         if folder is None:
             self.shell.say(
                 f"Run {run_id} is {run.user}'s: start trainshed in your own copy of {run.project}.", "warning"
@@ -104,18 +106,42 @@ class Queueing(View[Question, Answer], Generic[Question, Answer]):
         given = (run.spec.get("train") or {}).get("params") or {}
         open_form(self, folder, given, run_id, self.launched)
 
-    def _folder_of(self, run: Run) -> Path | None:
-        """Where the project lies: this terminal's copy of it, else where it was; never what somebody else may edit."""
-        from storage.shed import current_user
-
-        if self.shell.project == run.project and self.shell.project_dir is not None:
-            return self.shell.project_dir
-        return Path(run.project_dir) if run.user == current_user() else None
-
     def launched(self, run_id: int | None) -> None:
         """A run of the form waits now; None when the form was left."""
         if run_id is not None:
             self.shell.open_thing(str(run_id))
+
+    def do_walk_back(self) -> None:
+        self.shell.walk_back(str(next(iter(self.chosen()))))
+
+    def do_tag(self) -> None:
+        ids = list(self.chosen())
+
+        def file(text: str | None) -> None:
+            if text:
+                self._carry_out(lambda shed: _tag(shed, ids, text.split()), f"{named(ids)}: tagged {text}")
+
+        about: list[Line] = [line("A filter finds them: ", Span("tag=baseline", "accent"))]
+        self.app.push_screen(Asking(f"tag {named(ids)}", lines=about, placeholder="baseline"), file)
+
+    def do_remove(self) -> None:
+        ids = self._fitting("remove")
+
+        def remove(agreed: str | None) -> None:
+            if agreed is not None:
+                self.removed(ids)
+                self._carry_out(lambda shed: _remove(shed, ids), f"{named(ids)} removed")
+
+        told: list[Line] = [
+            [Span("Rows, series, log, checkpoints and artifacts are gone then; what made a model version stays.")]
+        ]
+        self.app.push_screen(Agreeing(f"remove {named(ids)}", told, verb="remove for good", dangerous=True), remove)
+
+    def removed(self, ids: Sequence[int]) -> None:
+        """These runs will be gone in a moment."""
+        for run_id in ids:
+            if run_id in self.shell.marked:
+                self.shell.marked.remove(run_id)
 
     def do_priority(self) -> None:
         ids = self._fitting("priority")
@@ -134,6 +160,15 @@ class Queueing(View[Question, Answer], Generic[Question, Answer]):
         self.app.push_screen(Asking(f"priority of {named(ids)}", lines=about, placeholder="1", needed=True), give)
 
 
+def project_folder(shell: Shell, of: Run | Sweep) -> Path | None:
+    """Where the project lies: this terminal's copy of it, else where it was; never what somebody else may edit."""
+    from storage.shed import current_user
+
+    if shell.project == of.project and shell.project_dir is not None:
+        return shell.project_dir
+    return Path(of.project_dir) if of.user == current_user() else None
+
+
 def refusal(name: str, run: Run) -> str:
     """Why this cannot be done with a run, as a sentence; empty when it can."""
     from storage.shed import current_user
@@ -147,6 +182,8 @@ def refusal(name: str, run: Run) -> str:
         return "" if mine else f"Run {run.id} is {run.user}'s; R makes one of yours."
     if name == "relaunch" and run.kind != "pipeline":
         return f"Run {run.id} is a command without params; R queues it again."
+    if name == "remove" and run.status in ("running", "queued"):
+        return f"{its}: x stops it first."
     if name == "requeue" and run.status in ("running", "queued"):
         return f"{its}."
     if name in ("first", "last", "priority"):
@@ -179,6 +216,19 @@ def _stopped(ids: list[int], at_work: list[int]) -> str:
     return (
         f"{named(ids)} {'waits' if len(ids) == 1 else 'wait'} no more" if not at_work else f"{named(ids)} are stopped"
     )
+
+
+def _tag(shed: Shed, ids: list[int], tags: list[str]) -> None:
+    from runners.actions import runs
+
+    for run_id in ids:
+        runs.add_tags(shed, run_id, tuple(tags))
+
+
+def _remove(shed: Shed, ids: list[int]) -> None:
+    from runners.actions import runs
+
+    runs.remove(shed, ids)
 
 
 def _run(shed: Shed, run_id: int) -> Run:

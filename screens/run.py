@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -134,12 +135,9 @@ class RunPage(Paged[Seen], Queueing[Asked, Found[Seen]]):
 
         self.app.push_screen(Asking(f"a note on run {self.run_id}"), add)
 
-    def do_tag(self) -> None:
-        async def add(text: str | None) -> None:
-            if text:
-                await self.shell.carry_out(lambda shed: _tag(shed, self.run_id, text.split()), f"tagged {text}")
-
-        self.app.push_screen(Asking(f"tag run {self.run_id}", placeholder="baseline"), add)
+    def removed(self, ids: Sequence[int]) -> None:
+        super().removed(ids)
+        self.dismiss()  # the page of a run that is no more
 
     def do_copy(self) -> None:
         if self.details is not None:
@@ -156,9 +154,3 @@ def _note(shed: Shed, run_id: int, text: str) -> None:
     from runners.actions import runs
 
     runs.add_note(shed, run_id, text)
-
-
-def _tag(shed: Shed, run_id: int, tags: list[str]) -> None:
-    from runners.actions import runs
-
-    runs.add_tags(shed, run_id, tuple(tags))

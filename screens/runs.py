@@ -276,6 +276,11 @@ class Runs(Queueing[Asked, Found]):
         self._goal = run_id
         self.refetch()
 
+    def do_sweeps(self) -> None:
+        from screens.sweeps import Sweeps
+
+        self.app.push_screen(Sweeps())
+
     def do_all_projects(self) -> None:
         self.all_projects = not self.all_projects
         self.refetch()
@@ -310,6 +315,7 @@ def told(
         *([Column("project", most=20, rank=3, role="dim")] if with_project else []),
         Column("user", most=12, rank=4, role="dim"),
         Column("status", least=13, rank=8),
+        *([Column("tags", most=18, rank=1, role="dim")] if any(row.tags for row in rows) else []),
         *([Column(found.metric, "r", least=6, rank=7)] if found.metric else []),
         *([Column("", width=SPARK, rank=3)] if found.metric else []),
         *(Column(name, "r", most=10, rank=2, role="dim") for name in params),
@@ -338,6 +344,8 @@ def _cells(
         yield [span(run.project)]
     yield [span(run.user)]
     yield state(row, status, begins(found.outlooks.get(run.id or 0), now - found.at))
+    if any(each.tags for each in found.listing.rows):
+        yield [span(" ".join(row.tags))]
     if found.metric:
         value = metric_value(row, found.metric)
         yield [] if value is None else [Span(figures.number(value), "bold")]

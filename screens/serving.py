@@ -190,6 +190,10 @@ class Serving(EndpointVerbs, View[str | None, Found]):
             return "This is the view itself; q leaves."
         if name in ("walk_back", "explain") and self.prediction is None:
             return "There is no prediction yet."
+        if name == "label" and self.shell.project_dir is None:
+            return "Labels belong to a project: start trainshed in its directory, or with -p DIR."
+        if name == "label" and (self.endpoint is None or self.endpoint.model != self.shell.project):
+            return f"Only predictions of this project, {self.shell.project}, are labelled here."
         return super().why_not(name)
 
     def do_back(self) -> None:
@@ -203,6 +207,12 @@ class Serving(EndpointVerbs, View[str | None, Found]):
 
     def do_explain(self) -> None:
         self._open_prediction()
+
+    def do_label(self) -> None:
+        from screens.labelling import LabellingPage
+
+        assert self.shell.project_dir is not None and self.endpoint is not None  # why_not has seen to it
+        self.app.push_screen(LabellingPage(self.shell.project_dir, self.endpoint.name))
 
     def do_walk_back(self) -> None:
         self._open_prediction(origin=True)

@@ -253,7 +253,9 @@ class Shell(Acting, App[int]):
         except TrainshedError as err:
             self.tell(err)
             return False
-        self.say(done if isinstance(done, str) else done(result))
+        told = done if isinstance(done, str) else done(result)
+        if told:
+            self.say(told)
         self._news()
         return True
 
@@ -267,6 +269,11 @@ class Shell(Acting, App[int]):
         view = next((view for view in VIEWS if reference.lower() in (view.name, view.title.lower())), None)
         if view is not None:
             self.show_view(view.name)
+            return
+        if reference.lower().startswith("sweep") and (number := reference[5:].lstrip(" #/-")).isdigit():
+            from screens.sweep import SweepPage
+
+            self.push_screen(SweepPage(int(number)))
             return
         if reference.isdigit():
             from screens.run import RunPage
@@ -310,12 +317,13 @@ class Shell(Acting, App[int]):
             if isinstance(self.screen, Models):
                 self.screen.go_to(name)
         else:
-            from screens.dialogs import Reading
-            from screens.ink import joined
-            from screens.widgets.lineage import rows_of
+            self.walk_back(reference)
 
-            lines = [joined(row.cells) for row in rows_of(found)]
-            self.push_screen(Reading(reference, lambda _width: lines))
+    def walk_back(self, reference: str) -> None:
+        """The page with the way back from a thing to the files that caused it."""
+        from screens.lineage import LineagePage
+
+        self.push_screen(LineagePage(reference, self.view.VIEW if self.view is not None else VIEWS[0].name))
 
     def _take_theme(self, _theme: object) -> None:
         from screens.widgets.grid import Grid

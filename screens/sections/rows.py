@@ -223,7 +223,7 @@ class RowsSection(Section):
         found = self._found
         if found is not None and isinstance(event.key, int):
             names, values = found.rows.columns, found.rows.rows[event.key - found.rows.first]
-            self.app.push_screen(Reading(f"row {event.key + 1:,}", lambda width: _record(names, values, width)))
+            self.app.push_screen(Reading(f"row {event.key + 1:,}", lambda width: record(names, values, width)))
 
     def on_unmount(self) -> None:
         if self._found is not None:
@@ -308,7 +308,7 @@ class RowsSection(Section):
             self._again(sql="", where="", order="")
 
 
-def _record(names: list[str], values: tuple[Any, ...], width: int) -> list[Line]:
+def record(names: list[str], values: tuple[Any, ...], width: int) -> list[Line]:
     """One row, a line a column; long values in several lines."""
     label = min(24, max((len(name) for name in names), default=0)) + 2
     lines: list[Line] = []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from screens import figures
 from screens.glyphs import glyph
 from screens.ink import Line, Span, joined, line, padded, span, wrapped
+from screens.profiling import share
 
 if TYPE_CHECKING:
     from runners.actions.models import VersionDetails
@@ -28,6 +29,7 @@ def evidence_lines(
         lines.append([Span("No gate has judged this version.", "dim")])
     else:
         lines += rules(gate, width)
+        lines += _flips(gate.evidence)
         lines += _metrics(gate.evidence, found.version.number, width)
         lines += _slices(gate.evidence, width, least_rows)
     lines += [[], *_origin(found)]
@@ -85,6 +87,17 @@ def forest(low: float, value: float, high: float, reach: float, width: int) -> l
         else:
             signs.append(Span("─", "faint"))
     return signs
+
+
+def _flips(evidence: dict[str, Any]) -> list[Line]:
+    """How many rows change their answer, and the key that shows them."""
+    found = (evidence.get("evidence") or {}).get("flips")
+    if not found:
+        return []
+    rows, flips = int(found["rows"]), int(found["flips"])
+    told = f"{flips:,} of {rows:,} rows change their answer ({share(flips, rows)})"
+    right = f": {int(found['better']):,} for the better, {int(found['worse']):,} for the worse   "
+    return [[], line(Span(told, "bold"), right, Span("f", "accent"), Span(" shows them", "dim"))]
 
 
 def _better(difference: float, evidence: dict[str, Any]) -> str:

@@ -35,7 +35,8 @@ def rows_of(found: Lineage) -> list[Row]:
 def _tree(node: Node, head: str, below: str, number: list[int]) -> list[Row]:
     number[0] += 1
     role = "bold" if not head or node.id else ""
-    status = str(node.facts.get("status", ""))
+    held = node.facts.get("held")
+    status = str(node.facts.get("status", "")) if held is None else "passed" if held else "failed"
     title: Line = [Span(head, "faint"), *([glyph(status), Span(" ")] if status else []), span(node.title, role)]
     rows = [Row((node.id, number[0]), (title, [span(_facts(node.facts), "dim")]))]
     for place, child in enumerate(node.children):
@@ -47,11 +48,11 @@ def _tree(node: Node, head: str, below: str, number: list[int]) -> list[Row]:
 def _facts(facts: dict[str, Any]) -> str:
     told = []
     for name, value in facts.items():
-        if value in (None, "", [], {}) or name == "status":
+        if value in (None, "", [], {}) or name in ("status", "held"):
             continue
         if isinstance(value, dict):
             value = ", ".join(f"{key} {_value(item)}" for key, item in list(value.items())[:SHOWN])
-        told.append(f"{name} {_value(value)}")
+        told.append(f"{name} {figures.size(value) if name == 'bytes' else _value(value)}".removeprefix("bytes "))
     return " · ".join(told)
 
 

@@ -25,9 +25,9 @@ class Driven:
         self.app = app
         self.pilot = pilot
 
-    async def until(self, condition: Callable[[], Found]) -> Found:
+    async def until(self, condition: Callable[[], Found], patience: float = PATIENCE_S) -> Found:
         """Wait until `condition` gives something true, and return that."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience
         while True:
             await self.pilot.pause()
             found = condition()
@@ -58,9 +58,9 @@ class Driven:
         }
         await self.pilot.press(*(names.get(sign, sign) for sign in text))
 
-    async def sees(self, *texts: str) -> None:
+    async def sees(self, *texts: str, patience: float = PATIENCE_S) -> None:
         """Wait until all these texts stand on the screen."""
-        await self.until(lambda: all(text in self.text for text in texts))
+        await self.until(lambda: all(text in self.text for text in texts), patience)
 
     @property
     def lines(self) -> list[str]:

@@ -11,7 +11,7 @@ from screens.models import Models
 from screens.run import RunPage
 from screens.widgets.grid import Grid
 from storage.shed import Shed
-from storage.tables import Alert, Firing, ModelVersion, Run, Trigger
+from storage.tables import Alert, Firing, Run, Trigger
 from tests.scenes import dataset_version_of, model_version_of, run_of
 from tests.screens.driving import driving
 
@@ -54,11 +54,7 @@ async def test_what_runs_has_its_progress_and_time_left(shed: Shed, size: tuple[
 
 
 async def test_a_version_that_waits_for_approval_leads_to_its_evidence(shed: Shed) -> None:
-    version = model_version_of(shed, run_of(shed))
-    with shed.writing("set", "test") as write:
-        row = write.session.get_one(ModelVersion, version.id)
-        row.status = "waiting"
-        write.session.add(row)
+    model_version_of(shed, run_of(shed))
     async with driving(shed) as driven:
         await driven.sees("flight-delay v1 waits for your approval", "1 for you")
         await driven.press("enter")
@@ -112,7 +108,7 @@ async def test_a_trigger_that_asks_is_answered_after_a_second_key(shed: Shed) ->
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("1", "charts"), ("flight-delay@v1", "the gate passed it"), ("images@v1", "3 files"), ("models", "flight-delay")],
+    [("1", "charts"), ("flight-delay@v1", "waits for your approval: a"), ("images@v1", "3 files"), ("models", "flight-delay")],
 )
 async def test_colon_goes_to_whatever_is_named(shed: Shed, text: str, told: str) -> None:
     model_version_of(shed, run_of(shed))

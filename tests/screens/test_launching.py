@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from screens.launching import Launching, Order, whole, written
+from runners.actions.prospects import Prospect
+from runners.estimates import Spread
+from screens.launching import Launching, Order, prospect_lines, whole, written
 from screens.runs import Runs
 from screens.widgets.field import Field
 from screens.widgets.grid import Grid
@@ -88,15 +91,23 @@ async def test_what_is_typed_is_checked_as_one_types(busy: Shed, folder: Path) -
 
 
 async def test_what_it_asks_of_the_queue_is_in_the_form(busy: Shed, folder: Path) -> None:
+    run_of(busy, "tiny", status="running")
     async with driving(busy, size=(120, 40), project="tiny", folder=folder) as driven:
         form = await in_form(driven)
-        await driven.pilot.press("up")
-        await driven.type("train")
-        await driven.pilot.press("up")
-        await driven.type("one two")
-        await driven.pilot.press("shift+tab", "up", "up")
-        await driven.type("7")
-        await driven.until(lambda: form.order() == Order({}, priority=7, tags=("one", "two"), until="train"))
+        for text, keys in (("yes", 1), ("train", 1), ("one two", 1), ("1", 3), ("7", 1)):  # from the last field upwards
+            await driven.pilot.press(*["up"] * keys)
+            await driven.type(text)
+        wanted = Order({}, priority=7, after=(1,), tags=("one", "two"), until="train", force=True)
+        await driven.until(lambda: form.order() == wanted)
+        await driven.sees("after run 1 (running)")
+
+
+async def test_a_run_to_come_after_that_does_not_exist_is_told(busy: Shed, folder: Path) -> None:
+    async with driving(busy, size=(120, 40), project="tiny", folder=folder) as driven:
+        await in_form(driven)
+        await driven.pilot.press("up", "up", "up", "up", "up", "up")
+        await driven.type("99")
+        await driven.sees("no run 99")
 
 
 async def test_a_run_that_has_ended_is_launched_again_with_its_params_to_edit(busy: Shed, folder: Path) -> None:
@@ -122,6 +133,25 @@ async def test_outside_of_a_project_the_form_says_where_to_start(shed: Shed) -> 
     async with driving(shed) as driven:
         await driven.press("3", "n")
         await driven.sees("no project's directory")
+
+
+def test_the_estimate_is_told_in_words() -> None:
+    starts, takes = Spread(0, 0, 1), Spread(720, 840, 960)
+
+    def words(**more: Any) -> str:
+        given = {"starts_in": starts, "takes": takes, "like": 138, "memory": "", "fits": True}
+        return " | ".join("".join(part.text for part in each) for each in prospect_lines(Prospect(**{**given, **more})))
+
+    assert words(devices=("gpu1",), peak_bytes=11_000_000_000) == (
+        "fits gpu1, peak ~11.0 GB   starts now   takes ~14 min (12 min to 16 min), like run 138"
+    )
+    assert words(devices=("gpu0",)).startswith("starts now on gpu0   ")
+    assert words(devices=("cpu0",)).startswith("starts now   ")
+    assert words(devices=(), starts_in=Spread(200, 240, 300), after="after run 12 (running)").startswith(
+        "starts in ~4 min, after run 12 (running)   "
+    )
+    refused = words(fits=False, peak_bytes=60_000_000_000, memory="run 3 held 60 GB; the GPU here has 24 GB")
+    assert "may not fit" not in refused and refused.endswith("memory: run 3 held 60 GB; the GPU here has 24 GB")
 
 
 def test_params_are_written_as_they_would_be_typed() -> None:

@@ -22,7 +22,7 @@ async def test_versions_stand_with_their_aliases_and_the_evidence_beside_them(sh
     model_version_of(shed, run_of(shed), auroc=0.72)
     async with driving(shed, size=(120, 30)) as driven:
         await in_models(driven)
-        await driven.sees("flight-delay", "v1", "auroc 0.72, at least 0.6", "made by", "the gate passed it")
+        await driven.sees("flight-delay", "v1", "auroc 0.72, at least 0.6", "made by", "waits for your approval: a")
 
 
 async def test_p_and_a_second_key_move_production(shed: Shed) -> None:
@@ -97,3 +97,15 @@ async def test_without_models_the_screen_teaches(shed: Shed) -> None:
         await driven.sees("No models yet.", "trainshed --batch")
         await driven.press("p")
         await driven.sees("There is no model version yet.")
+
+
+async def test_a_version_that_passed_and_waits_is_approved(shed: Shed) -> None:
+    model_version_of(shed, run_of(shed))
+    async with driving(shed) as driven:
+        await in_models(driven)
+        await driven.sees("waiting")
+        await driven.pilot.press("a")
+        await driven.sees("approve flight-delay v1")
+        await driven.press("ctrl+y")
+        await driven.until(lambda: production(shed) == 1)
+    assert read_models.history(shed, "flight-delay")[-1].kind == "approve"

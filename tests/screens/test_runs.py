@@ -190,7 +190,7 @@ async def test_a_note_and_a_tag_are_kept(shed: Shed) -> None:
         await driven.pilot.press("N")
         await driven.type("odd curve")
         await driven.press("enter")
-        await driven.pilot.press("t")
+        await driven.pilot.press("T")
         await driven.type("baseline")
         await driven.press("enter", "n")
         await driven.sees("odd curve", "baseline")
