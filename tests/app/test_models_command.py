@@ -6,6 +6,7 @@ from pathlib import Path
 from storage.read import models as read_models
 from storage.shed import Shed
 from tests.app.conftest import Call
+from tests.rivals import rivals
 from tests.scenes import dataset_version_of, model_version_of, onnx_bytes, run_of
 
 
@@ -133,3 +134,24 @@ def test_a_version_is_verified_by_its_bytes_and_by_loading_it(call: Call, shed: 
 def test_the_card_is_printed_as_it_is(call: Call, shed: Shed) -> None:
     model_version_of(shed, run_of(shed))
     assert call("models", "card", "flight-delay").out == "# flight-delay v1\n"
+
+
+def test_flips_tells_which_rows_change_their_answer(call: Call, shed: Shed) -> None:
+    rivals(shed)
+    ended = call("models", "flips", "delays", "--json")
+    events = {line["event"]: line for line in ended.lines}
+    assert (
+        events["finished"] | {"model": "delays v2", "rows": 6, "flips": 1, "better": 1, "worse": 0}
+        == events["finished"]
+    )
+    assert (events["flip"]["row"], events["flip"]["before"], events["flip"]["after"]) == (1, "false", "true")
+    told = call("models", "flips", "delays@v2", "--slice", "airport=EWR", "--which", "better", "--sort", "row")
+    assert "v2 answers 1 of 6 test rows otherwise than v1 (17 %)" in told.out
+    assert "airport = EWR" in told.out
+    assert "right now" in told.out
+
+
+def test_flips_says_what_is_wrong_with_a_choice(call: Call, shed: Shed) -> None:
+    rivals(shed)
+    for options in (("--slice", "airport"), ("--slice", "airport=XX"), ("--which", "worst"), ("--sort", "sure")):
+        assert call("models", "flips", "delays", *options).code == 2
