@@ -53,6 +53,8 @@ def start(shed_root: Path, run_id: int, devices: tuple[str, ...]) -> None:
         run = write_queue.granted(shed, run_id, me, devices, share_of(shed, lease))
         if run is not None:
             _to_the_end(shed, run, entry.queued, hold_of(lease))
+    with suppress(TrainshedError):
+        write_queue.released(shed, run_id)
 
 
 def go_on(shed_root: Path, run_id: int) -> None:

@@ -105,6 +105,12 @@ def granted(
     return run
 
 
+def released(shed: Shed, run_id: int) -> None:
+    """The lease is free now, a moment after the run ended: this commit calls the agents of those that wait for it."""
+    with shed.writing("lease released", f"run {run_id}"):
+        pass
+
+
 def devices_back(shed: Shed, run_id: int) -> None:
     """A run goes on without the devices that its training needed."""
     with shed.writing("devices given back", f"run {run_id}") as write:
