@@ -21,6 +21,7 @@ from types import FrameType
 
 from runners import queue, supervised
 from runners.agency import recovery
+from runners.agency.endpoints import Endpoints
 from runners.agency.home import Home, lock_name
 from runners.agency.lengths import Lengths
 from runners.agency.state import situation
@@ -57,6 +58,7 @@ class Agent:
         self.watcher: int | None = None  # the fork that watches for triggers
         self.starting: dict[int, Holding] = {}
         self.lengths = Lengths()
+        self.endpoints = Endpoints(shed)
         self.watched: dict[int, int] = {}  # pidfd → run, of supervisors that an earlier agent forked
         self.waiting = False
         self.stopping = False
@@ -95,6 +97,7 @@ class Agent:
             self._recover()
             self._look_after_sweeps()
             self._look_after_triggers()
+            self._look_after_endpoints()
         if changed or now >= self.look_at:
             self.look_at = now + FULL_LOOK_S
             self._start_what_may()
@@ -162,6 +165,14 @@ class Agent:
             self.busy_at = time.monotonic()
             if self.watcher is None and not self.home.off.exists() and not trigger_process.lives(self.shed):
                 self.watcher = self._fork("triggers", trigger_process.watch)
+
+    def _look_after_endpoints(self) -> None:
+        """An endpoint has a supervisor of its own; where that and its workers are gone, it is started again."""
+        wanted, started = self.endpoints.look()
+        if wanted:
+            self.busy_at = time.monotonic()
+        for name in started:
+            told(f"endpoint {name} is started again")
 
     def _supervise(self, run_id: int, work: Callable[[Path], None]) -> None:
         self.supervisors[self._fork(f"run {run_id}", work)] = run_id

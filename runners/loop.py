@@ -122,9 +122,44 @@ def _settle(context: Context, version: ModelVersion | None) -> Finished:
         why = f" ({refusal.reason})" if refusal.reason else ""
         reason = f"{label} was {verb} by {refusal.user}{why}; trainshed models promote {name} {label} puts it back"
         return _finish(context, "waiting", 0, reason)
+    canary = _canary(context, version)
+    if canary:
+        reason = f"{label} passed the gate and is the canary of {canary}: trainshed endpoints canary show {canary}"
+        return _finish(context, "done", 0, reason)
     write_models.promote(shed, version.id or 0, reason="every gate rule holds")
     context.tell({"event": "note", "text": f"{name} {label} is in production now"})
+    _serve(context)
     return _finish(context, "done", 0, f"{label} is in production", promoted=True)
+
+
+def _canary(context: Context, version: ModelVersion) -> str:
+    """Have it answer a part of the requests first, where the project says so and an endpoint can; says where."""
+    from runners.actions import canaries, going_live
+
+    rules = going_live.rules_of(context.project_dir).canary
+    if rules is None:
+        return ""
+    try:
+        found = canaries.after_gate(context.shed, context.spec.project.name, version, rules)
+    except TrainshedError as err:
+        context.tell({"event": "warning", "text": f"no canary: {err.message}"})
+        return ""
+    return found.endpoint if found is not None else ""
+
+
+def _serve(context: Context) -> None:
+    """Start the endpoint of what is in production now, where the project says so and none serves."""
+    from runners.actions import going_live
+
+    if going_live.rules_of(context.project_dir).start != "auto":
+        return
+    try:
+        found = going_live.endpoint(context.shed, context.spec.project.name, context.project_dir)
+    except TrainshedError as err:
+        context.tell({"event": "warning", "text": f"nothing serves it: {err.message}"})
+        return
+    if found is not None:
+        context.tell({"event": "note", "text": f"{found.model} v{found.version} serves at {found.url}"})
 
 
 def _personal_no(shed: Shed, name: str, version: ModelVersion) -> Decision | None:

@@ -68,6 +68,7 @@ class ServeSection(Section):
         max_rows: of one request.
         timeout_s: a request that takes longer is answered 503, a client that sends slower is disconnected.
         max_connections: open at once, in each worker.
+        start: `auto` starts the endpoint after a run that brought a version into production, where none serves.
         trial_s: how long a new version may take to load and answer in its trial.
         canary: a version that passed the gate first answers a part of the requests, where an endpoint serves.
     """
@@ -86,6 +87,7 @@ class ServeSection(Section):
     max_rows: Annotated[int, Field(ge=1)] = 10_000
     timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
     max_connections: Annotated[int, Field(ge=1)] = 4096
+    start: Literal["auto", "manual"] = "manual"
     trial_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
     canary: CanarySection | None = None
     batch: BatchSection = BatchSection()

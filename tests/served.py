@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import onnx
@@ -14,6 +16,7 @@ from onnx import TensorProto, helper
 
 from runners.actions import endpoints
 from runners.actions.endpoints import Started
+from runners.agency.home import Home
 from storage.shed import Shed
 from storage.tables import ModelVersion
 from storage.write import models as write_models
@@ -35,8 +38,14 @@ SIGNATURE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def model_bytes(bias: float = 0.0, *, endless: bool = False) -> bytes:
-    """sigmoid(bias + distance/1000 + place of carrier + day/10); NaN of a bias gives NaN, `endless` never answers."""
+ENDLESS = 2**62
+
+
+def model_bytes(bias: float = 0.0, *, turns: int = 0, last_day: int = 99) -> bytes:
+    """sigmoid(bias + distance/1000 + place of carrier + day/10); NaN of a bias gives NaN, a later day fails.
+
+    `turns` make it slow: 1000 take about a millisecond, `ENDLESS` never end.
+    """
 
     def constant(name: str, value: float) -> onnx.TensorProto:
         return helper.make_tensor(name, TensorProto.FLOAT, [1], [value])
@@ -52,13 +61,14 @@ def model_bytes(bias: float = 0.0, *, endless: bool = False) -> bytes:
         ),
         helper.make_node("Cast", ["day"], ["day32"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["day32", "tenth"], ["c"]),
-        helper.make_node("Sum", ["a", "b", "c", "bias"], ["logit"]),
+        helper.make_node("Gather", ["days", "day"], ["d"]),
+        helper.make_node("Sum", ["a", "b", "c", "d", "bias"], ["logit"]),
         helper.make_node("Reshape", ["logit", "flat"], ["logits"]),
         helper.make_node("Sigmoid", ["logits"], ["probability"]),
     ]  # fmt: skip
-    if endless:
+    if turns:
         body = helper.make_graph(
-            [helper.make_node("Identity", ["go"], ["goes"]), helper.make_node("Sin", ["v"], ["w"])],
+            [helper.make_node("Identity", ["go"], ["goes"]), helper.make_node("Identity", ["v"], ["w"])],
             "body",
             [helper.make_tensor_value_info("i", TensorProto.INT64, []),
              helper.make_tensor_value_info("go", TensorProto.BOOL, []),
@@ -83,7 +93,8 @@ def model_bytes(bias: float = 0.0, *, endless: bool = False) -> bytes:
             constant("tenth", 0.1),
             constant("bias", bias),
             helper.make_tensor("flat", TensorProto.INT64, [1], [-1]),
-            helper.make_tensor("many", TensorProto.INT64, [], [2**62]),
+            helper.make_tensor("days", TensorProto.FLOAT, [last_day + 1], [0.0] * (last_day + 1)),
+            helper.make_tensor("many", TensorProto.INT64, [], [turns]),
             helper.make_tensor("on", TensorProto.BOOL, [], [True]),
         ],
     )
@@ -117,8 +128,10 @@ def version_of(shed: Shed, bias: float = 0.0, *, data: bytes | None = None, alia
 
 @contextmanager
 def endpoint(shed: Shed, **options: Any) -> Iterator[tuple[Started, httpx.Client]]:
-    """A real endpoint of the model `delays`, and a client that has its token."""
-    started = endpoints.start(shed, "delays", **options)
+    """A real endpoint of the model `delays`, and a client that has its token. It brings no agent to life."""
+    with patch.dict(os.environ, XDG_STATE_HOME=str(shed.root / "state")):
+        Home(shed).off.touch()
+        started = endpoints.start(shed, "delays", **options)
     try:
         headers = {"Authorization": f"Bearer {started.token}"}
         with httpx.Client(base_url=started.url, headers=headers, timeout=20) as client:

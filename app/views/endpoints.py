@@ -60,6 +60,7 @@ def show_status(out: Output, found: EndpointStatus) -> None:
             ("endpoint", found.name),
             ("state", Styled(found.state, _STYLES.get(found.state, ""))),
             ("serves", f"{found.model} v{found.version}" if found.version is not None else None),
+            ("beside", found.beside or None),
             ("since", At(found.since) if found.since else None),
             ("follows", f"{found.model}@{found.alias}"),
             ("trouble", Styled(found.trouble, "red") if found.trouble else None),

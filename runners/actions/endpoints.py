@@ -26,6 +26,7 @@ from runners.supervision.processes import Identity
 from storage.errors import RunFailed, TrainshedError, UsageError
 from storage.read import endpoints as read_endpoints
 from storage.read import models as read_models
+from storage.read import rollouts as read_rollouts
 from storage.serve_section import ServeSection
 from storage.shed import Shed, current_user
 from storage.tables import Endpoint
@@ -69,6 +70,7 @@ class EndpointStatus:
     Attributes:
         state: stopped, starting, serving, failing, or `dead` where it should run and does not.
         version, digest: what answers requests; None where nothing does.
+        beside: the second version that answers too, and as what; see runners.actions.canaries.
         trouble: why a newer version is not taken, or nothing serves.
         latency_ms: p50 and p99 over all answered requests, as bounds of their bucket.
     """
@@ -83,6 +85,7 @@ class EndpointStatus:
     version: int | None = None
     digest: str = ""
     since: float | None = None
+    beside: str = ""
     trouble: str = ""
     swaps: int = 0
     workers: list[dict[str, Any]] = field(default_factory=list)
@@ -326,12 +329,20 @@ def _status(shed: Shed, endpoint: Endpoint) -> EndpointStatus:
         version=serving["number"] if serving else None,
         digest=serving["digest"] if serving else "",
         since=found.serving_since if found is not None and serving else None,
+        beside=_beside(shed, endpoint.name),
         trouble=found.trouble if found is not None else "",
         swaps=found.swaps if found is not None else 0,
         workers=[vars(worker) for worker in found.workers] if found is not None and alive else [],
         counters=sums.counters,
         latency_ms=(sums.latency_ms.quantile(0.5), sums.latency_ms.quantile(0.99)),
     )
+
+
+def _beside(shed: Shed, name: str) -> str:
+    going = read_rollouts.going(shed, name)
+    if going is None:
+        return ""
+    return f"v{read_models.version_by_id(shed, going.version_id)[1].number}, {going.kind}"
 
 
 def _own(shed: Shed, name: str) -> Endpoint:

@@ -94,7 +94,9 @@ def details(shed: Shed, reference: str) -> VersionDetails:
     return VersionDetails(row.model, version, aliases, dataset, parent, read_models.latest_gate(shed, version.id or 0))
 
 
-def promote(shed: Shed, name: str, which: str, *, alias: str = "production", override: str | None = None) -> Moved:
+def promote(
+    shed: Shed, name: str, which: str, *, alias: str = "production", override: str | None = None, reason: str = ""
+) -> Moved:
     """Let an alias name a version, after its bytes were read again and found whole. Twice is once.
 
     Raises:
@@ -107,7 +109,8 @@ def promote(shed: Shed, name: str, which: str, *, alias: str = "production", ove
     checked_name(alias, "alias")
     version = read_models.version(shed, name, which)
     _whole(shed, version)
-    moved, before = write_models.promote(shed, version.id or 0, alias=alias, override=(override or "").strip())
+    override = (override or "").strip()
+    moved, before = write_models.promote(shed, version.id or 0, alias=alias, override=override, reason=reason)
     return Moved(name, version.number, alias, moved, before.number if before else None)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runners.serving.plan import Plan
 from runners.serving.session import Version
 from runners.serving.standing import WorkerStanding
 from runners.supervision import processes
@@ -25,13 +26,15 @@ SETTLED_S = 60.0  # a worker that has lived so long is well: the next pause is a
 
 @dataclass
 class Place:
-    """One worker's place. `digest` is what its process says it serves; `due` when it may be filled again."""
+    """One worker's place. `digest` and `beside` are what its process says it serves; `due` when it may be filled
+    again."""
 
     index: int
     process: subprocess.Popen[bytes] | None = None
     control: socket.socket | None = None
     identity: dict[str, Any] | None = None
     digest: str = ""
+    beside: str = ""
     since: float = 0.0
     restarts: int = 0
     due: float = 0.0
@@ -41,11 +44,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Said:
-    """What a worker told: that it serves a version, or why it does not."""
+    """What a worker told: that it serves a version, or why it does not; `beside`: as the second one."""
 
     place: Place
     digest: str
     refused: str = ""
+    beside: bool = False
 
 
 class Crew:
@@ -61,6 +65,7 @@ class Crew:
         self._listener = listener
         self._log = log
         self._revive = revive
+        self._plan: Plan | None = None
 
     def fill(self, version: Version) -> None:
         """Start a worker for every place that is empty, and due."""
@@ -72,7 +77,15 @@ class Crew:
         """Have every worker change over to this version."""
         for place in self.places:
             if place.control is not None:
-                self._send(place, version)
+                self._send(place, {"version": version.to_json()})
+
+    def tell_beside(self, plan: Plan | None) -> None:
+        """Have every worker serve a second version too, or none."""
+        self._plan = plan
+        for place in self.places:
+            place.beside = ""
+            if place.control is not None:
+                self._send(place, {"beside": plan.to_json() if plan is not None else None})
 
     def listen(self) -> list[Said]:
         """What the workers have said since."""
@@ -88,7 +101,9 @@ class Crew:
                 told = json.loads(line)
                 if told["said"] == "serving":
                     place.digest = told["digest"]
-                said.append(Said(place, told["digest"], told.get("reason", "")))
+                elif told["said"] == "beside":
+                    place.beside = told["digest"]
+                said.append(Said(place, told["digest"], told.get("reason", ""), "beside" in told["said"]))
         return said
 
     def reap(self) -> list[str]:
@@ -147,20 +162,22 @@ class Crew:
         )  # fmt: skip
         theirs.close()
         ours.setblocking(False)
-        place.control, place.since, place.digest, place.unread = ours, time.time(), "", b""
+        place.control, place.since, place.unread = ours, time.time(), b""
         place.identity = processes.identify(place.process.pid).to_json()
-        self._send(place, version)
+        self._send(place, {"version": version.to_json()})
+        if self._plan is not None:
+            self._send(place, {"beside": self._plan.to_json()})
 
-    def _send(self, place: Place, version: Version) -> None:
+    def _send(self, place: Place, told: dict[str, Any]) -> None:
         assert place.control is not None
         place.control.setblocking(True)
         place.control.settimeout(5)
         with suppress(OSError):  # it is dying; the next reaping will see it
-            place.control.sendall(json.dumps({"version": version.to_json()}).encode() + b"\n")
+            place.control.sendall(json.dumps(told).encode() + b"\n")
         place.control.setblocking(False)
 
     def _forget(self, place: Place) -> None:
         if place.control is not None:
             place.control.close()
         place.process = place.control = place.identity = None
-        place.digest = ""
+        place.digest = place.beside = ""

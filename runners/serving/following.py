@@ -18,8 +18,6 @@ from storage.serve_section import ServeSection
 from storage.shed import Shed
 from storage.tables import ModelVersion
 
-TRIAL_S = 60.0
-
 
 class Alias:
     """The version that an alias names. Asking costs microseconds as long as nobody writes to the shed."""
@@ -58,7 +56,11 @@ class Trial:
 
     version: Version
     process: subprocess.Popen[bytes]
-    deadline: float = field(default_factory=lambda: time.monotonic() + TRIAL_S)
+    seconds: float
+    deadline: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deadline = time.monotonic() + self.seconds
 
     @classmethod
     def begin(cls, version: Version, rows: Path | None, rules: ServeSection, log: Any) -> Trial:
@@ -82,7 +84,7 @@ class Trial:
             process.stdin.close()
         except BrokenPipeError:
             pass  # it has died already, which `verdict` will tell
-        return cls(version, process)
+        return cls(version, process, rules.trial_s)
 
     def verdict(self) -> tuple[Version | None, str] | None:
         """The version with its example, or why it may not serve; None while the trial goes on."""
@@ -91,7 +93,7 @@ class Trial:
                 return None
             self.process.kill()
             self.process.wait()
-            return None, f"it hung in its trial and was ended after {TRIAL_S:g} s"
+            return None, f"it hung in its trial and was ended after {self.seconds:g} s"
         assert self.process.stdout is not None
         said = self.process.stdout.read()
         self.process.stdout.close()

@@ -55,7 +55,7 @@ def judge(rules: CanarySection, production: Side, canary: Side, elapsed_s: float
     if due > looks:
         found = harm(rules, production, canary, EARLY * 6 / (math.pi * due) ** 2)
         return Verdict("abort" if found else "going", found, due)
-    return Verdict("going", _waits_for(rules, production, canary, elapsed_s), looks)
+    return Verdict("going", waits_for(rules, production, canary, elapsed_s), looks)
 
 
 def harm(rules: CanarySection, production: Side, canary: Side, chance: float) -> str:
@@ -90,15 +90,16 @@ def told(production: Side, canary: Side) -> str:
     return ", ".join([*parts, f"predictions {apart:.2f} apart"] if apart is not None else parts)
 
 
+def waits_for(rules: CanarySection, production: Side, canary: Side, elapsed_s: float) -> str:
+    """Why a canary has not been judged yet, in words; empty where it will be at the next look."""
+    few, side = min((canary.requests, "canary"), (production.requests, "production"))
+    if elapsed_s < rules.minutes * 60 or few >= rules.min_requests:
+        return ""
+    return f"its time is over, but {side} had only {few:,} requests of {rules.min_requests:,}"
+
+
 def _looks_due(requests: int) -> int:
     return max(0, (requests // FIRST_LOOK).bit_length())
-
-
-def _waits_for(rules: CanarySection, production: Side, canary: Side, elapsed_s: float) -> str:
-    if elapsed_s < rules.minutes * 60:
-        return ""
-    few, side = min((canary.requests, "canary"), (production.requests, "production"))
-    return f"its time is over, but {side} had only {few:,} requests of {rules.min_requests:,}"
 
 
 def _errs(most: float, production: Side, canary: Side, chance: float) -> str:

@@ -107,13 +107,15 @@ async def infer(serving: Serving, name: str, version: str | None, scope: Scope, 
         body = await body_of(receive, serving.max_body)
         request, tail = _request(scope, body)
         feeds, n = _feeds(current, request, tail, serving.rules.max_rows)
+        if serving.beside is not None and version is None:
+            current = serving.beside.chosen(current, scope["headers"], feeds)
         wanted = _wanted(current, request)
-        outputs = await serving.outputs(current.batcher.submit(None, feeds, n))
+        outputs = await serving.ask(current, None, feeds, n)
         request_id = serving.request_id()
         head, tensors = _response(current, request, request_id, wanted, outputs)
         inputs = current.loaded.signature.inputs
         entries = current.loaded.entries(outputs)
-        account(serving, current, request_id, began, lambda: records(feeds, inputs), entries, len(body), "infer")
+        account(serving, current, request_id, began, lambda: records(feeds, inputs), entries, len(body))
         return Inferred(b"".join([head, *tensors]), json_length=len(head) if tensors else None)
     except Refused as err:
         count_refusal(serving, err)

@@ -41,18 +41,20 @@ async def predict(serving: Serving, scope: Scope, receive: Receive, send: Send) 
             raise Refused(405, "POST a record, a list of records, or columns", allow="POST")
         body = await body_of(receive, serving.max_body)
         current = serving.current
+        if serving.beside is not None:
+            current = serving.beside.chosen(current, scope["headers"], body)
         form = current.loaded.form
         if len(body) > LONG_BODY:
             row, feeds, n = await asyncio.to_thread(_decoded, form, body, serving.rules.max_rows)
         else:
             row, feeds, n = _decoded(form, body, serving.rules.max_rows)
-        outputs = await serving.outputs(current.batcher.submit(row, feeds, n))
+        outputs = await serving.ask(current, row, feeds, n)
         entries = current.loaded.entries(outputs)
         request_id = serving.request_id()
         rows = body if row is not None else lambda: records(feeds or {}, current.loaded.signature.inputs)
         told = b'"prediction":' + _encode(entries[0]) if row is not None else b'"predictions":' + _encode(entries)
         await answer(send, b'{"id":"%s",%s,%s}' % (request_id.encode(), current.told, told))
-        account(serving, current, request_id, began, rows, entries, len(body), "predict")
+        account(serving, current, request_id, began, rows, entries, len(body))
     except Refused as err:
         count_refusal(serving, err)
         await answer_refused(send, err)
@@ -95,7 +97,6 @@ def account(
     rows: Any,
     entries: list[dict[str, Any]],
     size: int,
-    route: str,
 ) -> None:
     """Count and log an answered request."""
     milliseconds = (time.perf_counter() - began) * 1000
@@ -103,9 +104,12 @@ def account(
     figures.add("answered")
     figures.add("rows", len(entries))
     figures.took(milliseconds)
-    serving.log.add(
-        Answered(request_id, time.time(), milliseconds, version.number, version.digest, route, rows, entries), size
+    found = Answered(
+        request_id, time.time(), milliseconds, version.number, version.digest, current.route, rows, entries
     )
+    logged = serving.log.add(found, size)
+    if serving.beside is not None:
+        serving.beside.answered(current, found, size, logged=logged)
 
 
 def count_refusal(serving: Serving, err: Refused) -> None:

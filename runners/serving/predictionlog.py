@@ -127,17 +127,18 @@ class PredictionLog:
         self._thread = threading.Thread(target=self._write, name="prediction log", daemon=True)
         self._thread.start()
 
-    def add(self, answered: Answered, size: int) -> None:
-        """Log an answer; `size` is about what its inputs take in memory."""
+    def add(self, answered: Answered, size: int) -> bool:
+        """Log an answer, unless it is left out; `size` is about what its inputs take in memory."""
         self._share += self._rules.sample
         if self._share < 1:
-            return
+            return False
         self._share -= 1
         if self._bytes > BUFFER_BYTES:
             self._figures.add("log_dropped")
-            return
+            return False
         self._bytes += size + 500
         self._waiting.append(answered)
+        return True
 
     def truth(self, line: dict[str, Any]) -> None:
         """Log what turned out to be true."""
@@ -159,10 +160,11 @@ class PredictionLog:
         waiting, self._waiting = self._waiting, []
         truths, self._truths = self._truths, []
         self._bytes = 0
-        self._answers.append([self._line(answered) for answered in waiting])
+        self._answers.append([self.line(answered) for answered in waiting])
         self._feedback.append(truths)
 
-    def _line(self, answered: Answered) -> bytes:
+    def line(self, answered: Answered) -> bytes:
+        """An answer as a line of the log, without what the rules keep out of it."""
         rows = answered.rows
         if isinstance(rows, bytes):
             raw = rows.replace(b"\n", b" ").replace(b"\r", b" ")  # neither can stand inside a text of JSON

@@ -19,8 +19,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from runners.serving import following, ports, standing
+from runners.agency import starting
+from runners.serving import alarms, following, ports, standing
 from runners.serving.crew import Crew
+from runners.serving.second import Second
 from runners.serving.session import Version
 from runners.serving.standing import Standing
 from runners.supervision import processes
@@ -36,6 +38,7 @@ LOOK_S = 0.1
 TIDY_S = 60.0
 DRAIN_S = 12.0
 TAKING_OVER_S = 3.0
+AGENT_S = 15.0
 
 Tell = Callable[[str], None]
 
@@ -48,6 +51,7 @@ class Supervisor:
         self.endpoint = endpoint
         self.tell = tell
         self.log = log
+        self.foreground = not stays
         self.folder = shed.endpoint_dir(endpoint.name)
         self.rules = ServeSection.model_validate(endpoint.settings)
         self.alias = following.Alias(shed, endpoint.model, endpoint.alias)
@@ -60,9 +64,11 @@ class Supervisor:
         self.standing.supervisor = processes.identify_self().to_json()
         self.tried: dict[str, Version] = {}
         self.refused: dict[str, str] = {}
+        self.second = Second(shed, endpoint, self.crew, self.tried, tell, log)
         self.trial: following.Trial | None = None
         self.serving: Version | None = None
         self.stopping = False
+        self.agent_at = time.monotonic() + AGENT_S
         self.tidy_at = 0.0
         self.tidying: subprocess.Popen[bytes] | None = None
 
@@ -71,7 +77,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         self._write()
-        write_endpoints.supervised_by(self.shed, self.endpoint.name, self.standing.supervisor)
+        supervisor = {**self.standing.supervisor, "foreground": self.foreground}
+        write_endpoints.supervised_by(self.shed, self.endpoint.name, supervisor)
         try:
             while not self.stopping:
                 try:
@@ -84,6 +91,7 @@ class Supervisor:
             self._write()
             if self.trial is not None:
                 self.trial.end()
+            self.second.close()
             self.crew.stop(DRAIN_S)
             self._tidy(wait=True)
             self.standing.state, self.standing.workers = "stopped", []
@@ -98,10 +106,18 @@ class Supervisor:
             self._judged(self.trial.version, *found)
         if self.serving is not None:
             self.crew.fill(self.serving)
+            self.second.turn(self.alias.wanted())
         for said in self.crew.listen():
-            self._heard(said.digest, said.refused)
+            if said.beside:
+                self.second.heard(said)
+            else:
+                self._heard(said.digest, said.refused)
         if time.monotonic() >= self.tidy_at:
             self._tidy(wait=False)
+        if time.monotonic() >= self.agent_at:
+            self.agent_at = time.monotonic() + AGENT_S
+            with suppress(OSError):
+                starting.revive(self.shed)  # it sends the alerts, and brings this endpoint back
 
     def _follow(self) -> None:
         """Try the version that the alias names, unless it serves, is being tried, or was refused."""
@@ -155,6 +171,9 @@ class Supervisor:
         self.refused = {digest: why}
         self._trouble(why)
         write_endpoints.note(self.shed, self.endpoint.name, "version not taken", digest=digest, reason=why)
+        before = self.serving if self.serving is not None and self.serving.digest != digest else self.last_good
+        serves = f"v{before.number} serves on" if before is not None else "nothing serves"
+        alarms.raised(self.shed, self.endpoint, f"{digest} not taken", "critical", why, serves)
 
     def _heard(self, digest: str, refused: str) -> None:
         """A worker took a version, or could not: then all go back to the one before."""
@@ -253,6 +272,7 @@ def _supervise(shed: Shed, name: str, fd: int | None) -> int:
         listener = socket.socket(fileno=fd) if fd is not None else ports.listen(endpoint.port, address)
     except TrainshedError as err:
         told(str(err))
+        alarms.raised(shed, endpoint, "does not start", "critical", f"does not start: {err.message}", err.todo)
         return err.exit_code
     Supervisor(shed, endpoint, listener, told, log=None, stays=True).run()
     told("ended")

@@ -105,7 +105,7 @@ def _read(folder: Path) -> list[bytes]:
 
 def _side(workers: list[Floats], side: int) -> Side:
     parts = [cells[side * _SIDE : (side + 1) * _SIDE] for cells in workers]
-    counts = [sum(int(part[place]) for part in parts) for place in (_REQUESTS, _ERRORS, _DROPPED)]
+    requests, errors, dropped = (sum(int(part[place]) for part in parts) for place in (_REQUESTS, _ERRORS, _DROPPED))
     sampled = [int(part[_SAMPLED]) for part in parts]
     thinnest = max((count / min(count, KEPT) for count in sampled if count), default=1.0)
     chance = np.random.default_rng(0)
@@ -115,4 +115,4 @@ def _side(workers: list[Floats], side: int) -> Side:
         chosen = chance.permutation(kept)[: round(count / thinnest)]  # of each worker as large a share
         ms.append(part[_HEAD:][chosen])
         values.append(part[_HEAD + KEPT :][chosen])
-    return Side(*counts, np.concatenate(ms), np.concatenate(values))
+    return Side(requests, errors, dropped, np.concatenate(ms), np.concatenate(values))

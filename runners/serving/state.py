@@ -9,28 +9,33 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from runners.serving.batching import Batcher
 from runners.serving.figures import Figures
+from runners.serving.form import Feeds, Row
 from runners.serving.predictionlog import PredictionLog
 from runners.serving.refusals import Refused
 from runners.serving.session import Loaded
 from runners.serving.tokens import Tokens
 from storage.serve_section import ServeSection
 
+if TYPE_CHECKING:
+    from runners.serving.routing import Beside
+
 LONG_BODY = 256 << 10  # one that is decoded in a thread, so that nobody else waits for it
 
 
 @dataclass(frozen=True)
 class Current:
-    """The version that serves now, and what the body of every answer says of it."""
+    """A version that serves now, and what the body of every answer says of it. `route` is why it is asked."""
 
     loaded: Loaded
     batcher: Batcher
     told: bytes
+    route: str = "production"  # or canary, ab
 
     @property
     def number(self) -> int:
@@ -53,6 +58,8 @@ class Serving:
         self.max_body = int(rules.max_body_mb * 2**20)
         self.draining = False
         self.admin: asyncio.Server | None = None
+        self.worker = worker
+        self.beside: Beside | None = None
         self._current: Current | None = None
         self._prefix = uuid.uuid4().hex[:16]
         self._count = 0
@@ -70,11 +77,14 @@ class Serving:
 
     def use(self, loaded: Loaded) -> None:
         """From now on requests go to this version; those under way end on the one before."""
-        version = loaded.version
-        told = {"model": version.model, "version": version.number, "digest": version.digest}
-        batcher = Batcher(loaded, self.rules.batch, self.figures, self.thread)
-        self._current = Current(loaded, batcher, msgspec.json.encode(told)[1:-1])
+        self._current = current(loaded, Batcher(loaded, self.rules.batch, self.figures, self.thread))
         self.figures.add("swaps")
+
+    def stand_beside(self, second: Beside | None) -> None:
+        """From now on a part of the requests goes to this second version, or to none."""
+        before, self.beside = self.beside, second
+        if before is not None:
+            before.close()
 
     def request_id(self) -> str:
         """Unique for all time: this worker's random prefix and a count."""
@@ -95,6 +105,13 @@ class Serving:
             "rules": self.rules.model_dump(mode="json"),
         }
 
+    async def ask(self, whom: Current, row: Row | None, feeds: Feeds | None, n: int) -> list[Any]:
+        """All outputs of a version for these rows. Raises Refused."""
+        future = whom.batcher.submit(row, feeds, n)
+        if self.beside is not None:
+            self.beside.asked(whom, future)
+        return await self.outputs(future)
+
     async def outputs(self, future: asyncio.Future[list[Any]]) -> list[Any]:
         """Wait for a batch, at most as long as a request may take. Raises Refused."""
         self.pending[future] = time.monotonic()
@@ -111,6 +128,13 @@ class Serving:
                 future.set_exception(
                     Refused(503, f"no answer within {self.rules.timeout_s:g} s", retry_s=int(self.rules.timeout_s) + 1)
                 )
+
+
+def current(loaded: Loaded, batcher: Batcher, route: str = "production") -> Current:
+    """A loaded version as one that answers."""
+    version = loaded.version
+    told = {"model": version.model, "version": version.number, "digest": version.digest}
+    return Current(loaded, batcher, msgspec.json.encode(told)[1:-1], route)
 
 
 def _hash_key(folder: Path, rules: ServeSection) -> bytes:

@@ -29,6 +29,8 @@ from uvicorn.server import ServerState
 from runners.serving import adminsocket
 from runners.serving.app import make_app
 from runners.serving.connections import Patient
+from runners.serving.plan import Plan
+from runners.serving.routing import Beside
 from runners.serving.session import Loaded, Version
 from runners.serving.state import Serving
 from storage.errors import TrainshedError
@@ -82,7 +84,10 @@ class Worker:
     async def _follow(self, reader: asyncio.StreamReader) -> None:
         """Do what the supervisor says, until it is gone: then bring up another, or end with it."""
         while (told := await self._told(reader)) is not None:
-            await self._use(told["version"])
+            if "version" in told:
+                await self._use(told["version"])
+            else:
+                await self._stand_beside(told["beside"])
         if self.given.shed:
             log.warning("the supervisor is gone, starting another")
             _start_supervisor(self.given, self.listener)
@@ -109,6 +114,24 @@ class Worker:
         self.serving.use(loaded)
         self._say({"said": "serving", "digest": version.digest, "providers": loaded.session.get_providers()})
         return True
+
+    async def _stand_beside(self, raw: dict[str, Any] | None) -> None:
+        """Load a second version, or let go of the one there is."""
+        assert self.serving is not None
+        if raw is None:
+            self.serving.stand_beside(None)
+            return
+        plan = Plan(**raw)
+        digest = plan.version["digest"]
+        try:
+            loaded = await asyncio.to_thread(
+                Loaded, Version(**plan.version), threads=self.rules.threads, device=self.rules.device
+            )
+            self.serving.stand_beside(Beside(self.serving, plan, loaded))
+        except (TrainshedError, OSError, MemoryError) as err:
+            self._say({"said": "not beside", "digest": digest, "reason": str(err)})
+            return
+        self._say({"said": "beside", "digest": digest})
 
     def _say(self, facts: dict[str, Any]) -> None:
         with suppress(OSError):

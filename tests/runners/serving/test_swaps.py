@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from runners.actions import endpoints, models
-from runners.serving import following, standing
+from runners.serving import standing
 from runners.supervision import processes
 from runners.supervision.processes import Identity
 from storage import predictions
 from storage.errors import RunFailed
+from storage.read import alerts as read_alerts
 from storage.shed import Shed, open_shed
 from storage.write import models as write_models
-from tests.served import RECORD, endpoint, model_bytes, probability, project_with, version_of
+from tests.served import ENDLESS, RECORD, endpoint, model_bytes, probability, project_with, version_of
 from tests.waiting import until
 
 
@@ -81,38 +83,44 @@ def test_swaps_and_rollbacks_under_load_fail_no_request(shed: Shed) -> None:
     assert endpoints.status(shed, "delays").swaps == 6
 
 
-@pytest.mark.parametrize("kind", ["nan", "damaged", "no model", "hangs"])
-def test_what_must_not_serve_never_does_and_the_reason_is_told(shed: Shed, kind: str) -> None:
+def test_what_must_not_serve_never_does_and_an_alert_says_why(shed: Shed, tmp_path: Path) -> None:
     version_of(shed, 0.0)
-    data = {"nan": model_bytes(float("nan")), "damaged": model_bytes(3.0), "no model": b"not ONNX at all"}
-    said = {"nan": "NaN", "damaged": "damaged", "no model": "cannot load", "hangs": "hung"}[kind]
-    if kind == "hangs":
-        version = version_of(shed, data=model_bytes(endless=True), alias="candidate")
-        trial = following.Trial.begin(*following.described(shed, "delays", version), _rules(), None)
-        trial.deadline -= following.TRIAL_S - 3
-        verdict = until(trial.verdict)
-        assert verdict[0] is None and said in verdict[1]
-        return
-    with endpoint(shed) as (_, client):
-        version = version_of(shed, data=data[kind], alias="candidate")
-        if kind == "damaged":
-            path = shed.objects.path(version.digest)
-            path.chmod(0o600)
-            whole = bytearray(path.read_bytes())
-            whole[len(whole) // 2] ^= 1
-            path.write_bytes(whole)
-        write_models.promote(shed, version.id or 0, override="a test")  # the alias moves past every gate
-        found = until(lambda: endpoints.status(shed, "delays").trouble and endpoints.status(shed, "delays"))
-        assert said in found.trouble and found.version == 1 and found.state == "serving"
-        assert client.post("/predict", json=RECORD).json()["version"] == 1
+    broken = {
+        "NaN": model_bytes(float("nan")), "damaged": model_bytes(3.0), "cannot load": b"not ONNX at all",
+        "crashed": model_bytes(4.0), "hung": model_bytes(turns=ENDLESS),
+    }  # fmt: skip
+    with endpoint(shed, project_dir=project_with(tmp_path / "p", "[serve]\ntrial_s = 3\n")) as (_, client):
+        for number, (said, data) in enumerate(broken.items(), start=2):
+            version = version_of(shed, data=data, alias="candidate")
+            if said == "damaged":
+                _flip_a_bit(shed.objects.path(version.digest))
+            write_models.promote(shed, version.id or 0, override="a test")  # the alias moves past every gate
+            if said == "crashed":
+                _kill_the_trial(shed)
+            found = until(lambda said=said: said in endpoints.status(shed, "delays").trouble)  # type: ignore[misc]
+            found = endpoints.status(shed, "delays")
+            assert found.version == 1 and found.state == "serving"
+            assert client.post("/predict", json=RECORD).json()["version"] == 1
+            alert = read_alerts.every(shed, limit=1)[0]
+            assert alert.title == f"delays: {found.trouble}" and f"v{number} is not taken" in alert.title
+            assert (alert.severity, alert.body) == ("critical", "v1 serves on")
         models.promote(shed, "delays", "v1", override="a test")
         until(lambda: not endpoints.status(shed, "delays").trouble)
 
 
-def _rules() -> Any:
-    from storage.serve_section import ServeSection
+def _flip_a_bit(path: Path) -> None:
+    path.chmod(0o600)
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    path.write_bytes(whole)
 
-    return ServeSection()
+
+def _kill_the_trial(shed: Shed) -> None:
+    """As onnxruntime would, were it to crash on this model."""
+    found = standing.read(shed.endpoint_dir("delays"))
+    assert found is not None
+    supervisor = psutil.Process(found.supervisor["pid"])
+    until(lambda: [each for each in supervisor.children() if "runners.serving.trial" in each.cmdline()])[0].kill()
 
 
 def test_a_model_that_cannot_serve_at_all_says_so_at_the_start(shed: Shed) -> None:
