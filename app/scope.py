@@ -55,13 +55,21 @@ class Scope:
             )
         return folder
 
+    def project_dir_if_any(self) -> Path | None:
+        """Like project_dir, but None where no project was named and there is none here.
+
+        Raises:
+            UsageError: when -p names something that is no project.
+        """
+        return self.project_dir() if self.project is not None else _here_or_above()
+
     def project_table(self, section: str) -> dict[str, object]:
         """A section of trainshed.toml, unchecked, for lists that only want a name from it; empty where there is none.
 
         Raises:
             UsageError: when -p names something that is no project.
         """
-        folder = self.project_dir() if self.project is not None else _here_or_above()
+        folder = self.project_dir_if_any()
         if folder is None:
             return {}
         try:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from app.preferences import preferences
 from app.scope import Scope
 from screens.shell import Shell, wants_ascii
-from storage.errors import UsageError
+from storage.users import current_user
 
 
 class Trainshed(Shell):
@@ -35,19 +35,11 @@ def open_tui(scope: Scope) -> int:
         TrainshedError: when the shed cannot be opened.
         Exception: whatever broke it; the terminal is restored then.
     """
-    from storage.shed import current_user
-
     own = preferences()
-    folder = None
-    try:
-        folder = scope.project_dir()
-    except UsageError:
-        if scope.project is not None:
-            raise
     app = Trainshed(
         scope.shed,
         project=scope.project_name(),
-        project_dir=folder,
+        project_dir=scope.project_dir_if_any(),
         user=current_user(),
         host=socket.gethostname(),
         theme=own.theme,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pwd
 import socket
 import sqlite3
 import time
@@ -25,6 +24,7 @@ from storage.journal import journal_mode
 from storage.names import checked_name
 from storage.objects import Objects
 from storage.tables import Audit
+from storage.users import current_user as current_user
 
 HEAD = "0006"  # the newest migration; a test holds it against storage/migrations
 APPLICATION_ID = 0x74736864  # "tshd", in the header of shed.db
@@ -36,14 +36,6 @@ def default_root() -> Path:
     """`$TRAINSHED_HOME`, else the user's data directory (`~/.local/share/trainshed` on Linux)."""
     home = os.environ.get("TRAINSHED_HOME")
     return Path(home) if home else user_data_path("trainshed")
-
-
-def current_user() -> str:
-    """The name of the process's real user: what the kernel says, not what the environment claims."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
 
 
 @dataclass

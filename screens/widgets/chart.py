@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, get_args
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 
-from runners.actions.curves import Along
 from screens.acting import Acting, bindings
 from screens.charts.plot import Picture, Shown, drawn
 from screens.charts.raster import column_of
 from screens.ink import Line
 from screens.widgets.painted import Painted
 
+if TYPE_CHECKING:
+    from runners.actions.curves import Along
+
+WAYS: tuple[Along, ...] = ("step", "time", "epoch")
 SMOOTHINGS = (0.0, 0.6, 0.9)
 ZOOM = 2.0
 NUDGE = 40  # how many presses take the cursor from one end to the other
@@ -153,7 +156,6 @@ class Chart(Acting, Painted, can_focus=True):
         self.repaint()
 
     def do_along(self) -> None:
-        ways: tuple[Along, ...] = get_args(Along)
-        self.along = ways[(ways.index(self.along) + 1) % len(ways)]
+        self.along = WAYS[(WAYS.index(self.along) + 1) % len(WAYS)]
         self.picture.zoom = self.picture.cursor = self.picture.x_axis = None
         self.post_message(self.Turned(self))
