@@ -204,6 +204,7 @@ ACTIONS = (
     Action("runs.sort", "comma", "sort", "Sort by the next column."),
     Action("runs.reverse", "full_stop", "reverse", "Turn the order round.", shown=False),
     Action("runs.launch", "n", "launch", "Launch a run of this project: its params, and what it asks of the queue."),
+    Action("runs.command", "exclamation_mark", "command", "Queue any command under a lease, such as a notebook."),
     Action("runs.sweeps", "s", "sweeps", "Searches over params: their trials, and what made the difference."),
     Action("runs.all_projects", "p", "projects", "This project's runs, or those of all projects."),
     *(
@@ -242,6 +243,9 @@ ACTIONS = (
     Action("data.card", "c", "card", "Its card: columns, checks, what changed."),
     Action("data.sql", "s", "SQL", "Ask it in SQL."),
     Action("data.origin", "o,t", "onward", "What came of it: runs and models."),
+    Action("data.add", "n", "add", "Make a version of the project's dataset, or of any files."),
+    Action("data.verify", "v", "verify", "Read every file of it again, and compare the hashes.", shown=False),
+    Action("data.export", "e", "export", "Copy its files into a directory, under their own names.", shown=False),
     Action("data.copy", "y", "copy", "Copy its name and version.", shown=False),
     *(
         Action(f"dataset.{name}", letter, name, tells, shown=False)
@@ -300,6 +304,7 @@ ACTIONS = (
     Action("flips.next", "tab", "slices", "From the rows to the slices, and back.", in_palette=False),
     Action("flips.previous", "shift+tab", "list before", "The list before.", shown=False, in_palette=False),
     Action("flips.which", "w", "which", "All flips, those that are right now, or those that are wrong now."),
+    Action("flips.source", "l", "log", "The test rows, or what an endpoint of the model was asked."),
     Action("flips.sort", "comma", "sort", "Sort by the change, by how sure either model is, or by the row."),
     Action("flips.reverse", "full_stop", "reverse", "Turn the order round.", shown=False),
     Action("flips.copy", "y", "copy", "Copy the command that tells the same.", shown=False),

@@ -16,7 +16,7 @@ from screens.acting import bindings
 from screens.charts.parallel import Dimension, dimension
 from screens.dialogs import Reading
 from screens.ink import Line, Span, escaped, line, span, wrapped
-from screens.runs import brief
+from screens.run_table import brief
 from screens.sections.charts import shown
 from screens.view import View
 from screens.widgets.chart import Chart

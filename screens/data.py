@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
-from screens import figures
+from screens import dataset_verbs, figures
 from screens.acting import bindings
 from screens.dataset import DatasetPage
 from screens.ink import Line, Span, escaped, span
@@ -153,7 +153,7 @@ class Data(View[str, Found]):
     def why_not(self, name: str) -> str:
         if name == "back":
             return "This is the view itself; q leaves."
-        if name not in ("rows", "diff", "card", "sql", "origin", "copy"):
+        if name not in ("rows", "diff", "card", "sql", "origin", "verify", "export", "copy"):
             return super().why_not(name)
         details = self._found.details if self._found is not None else None
         if details is None:
@@ -178,6 +178,17 @@ class Data(View[str, Found]):
         assert self._found is not None
         reference = self._found.reference
         self.app.push_screen(Page(f"card of {reference}", lambda shed: _card(shed, reference), self.VIEW))
+
+    def do_add(self) -> None:
+        dataset_verbs.add(self.shell)
+
+    async def do_verify(self) -> None:
+        assert self._found is not None
+        await dataset_verbs.verify(self.shell, self._found.reference)
+
+    def do_export(self) -> None:
+        assert self._found is not None
+        dataset_verbs.export(self.shell, self._found.reference)
 
     def do_copy(self) -> None:
         assert self._found is not None

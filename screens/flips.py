@@ -39,6 +39,7 @@ class Asked:
     """Which window of which flips; `flips` is None until they have been found."""
 
     flips: Flips | None
+    endpoint: str | None
     look: Look
     first: int
     count: int
@@ -46,7 +47,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Found:
-    """The window, and the version that it is about as it stands now."""
+    """The window, the version that it is about as it stands now, and an endpoint whose log could be asked."""
 
     flips: Flips
     look: Look
@@ -55,6 +56,7 @@ class Found:
     first: int
     details: VersionDetails
     aliases: Mapping[str, int]
+    endpoint: str | None
 
 
 class FlipsPage(Signing[Asked, Found]):
@@ -68,6 +70,7 @@ class FlipsPage(Signing[Asked, Found]):
     def __init__(self, reference: str) -> None:
         super().__init__()
         self._reference = reference
+        self._endpoint: str | None = None  # whose log is asked; None: the test rows are
         self._look = Look()
         self._window = (0, 2 * AHEAD)
         self._found: Found | None = None
@@ -93,17 +96,28 @@ class FlipsPage(Signing[Asked, Found]):
     # -- reading
 
     def question(self) -> Asked:
-        return Asked(self._found.flips if self._found is not None else None, self._look, *self._window)
+        known = self._found.flips if self._found is not None else None
+        return Asked(known, self._endpoint, self._look, *self._window)
 
     def answer(self, shed: Shed, question: Asked) -> Found:
         from runners.actions import flips, models
+        from storage.read import endpoints as read_endpoints
         from storage.read import models as read_models
 
-        found = question.flips or flips.flips(shed, self._reference, progress=self._goes_on)
+        found = question.flips or flips.flips(shed, self._reference, endpoint=question.endpoint, progress=self._goes_on)
         rows, total = found.page(question.look, question.first, question.count)
         details = models.details(shed, f"{found.model}@v{found.after}")
+        serving = [each for each in read_endpoints.every(shed) if each.model == found.model]
+        newest = max(serving, key=lambda each: each.started_at or 0.0, default=None)
         return Found(
-            found, question.look, rows, total, question.first, details, read_models.row(shed, found.model).aliases
+            flips=found,
+            look=question.look,
+            rows=rows,
+            total=total,
+            first=question.first,
+            details=details,
+            aliases=read_models.row(shed, found.model).aliases,
+            endpoint=newest.name if newest is not None else None,
         )
 
     def _goes_on(self, done: int, total: int) -> bool:
@@ -113,7 +127,7 @@ class FlipsPage(Signing[Asked, Found]):
     def _tell_progress(self) -> None:
         done, total = self._progress
         if self._found is None and total:
-            told = f"both models answer the test rows: {done:,} of {total:,}"
+            told = f"both models answer: {done:,} of {total:,} rows"
             self.query_one("#list").border_subtitle = told
 
     def show(self, answer: Found) -> None:
@@ -127,7 +141,7 @@ class FlipsPage(Signing[Asked, Found]):
         flips, look = found.flips, found.look
         words = NEARER if flips.task == "regression" else CHOICES
         parts = [
-            f"{flips.flips:,} of {flips.rows:,} rows flip ({share(flips.flips, flips.rows)})",
+            f"{flips.flips:,} of {flips.rows:,} {flips.source} flip ({share(flips.flips, flips.rows)})",
             f"{flips.better:,} {words['better']}",
             f"{flips.worse:,} {words['worse']}",
         ]
@@ -143,8 +157,10 @@ class FlipsPage(Signing[Asked, Found]):
 
     def _show_slices(self, found: Found) -> None:
         flips = found.flips
-        rows = [Row(("", ""), ([Span("all rows", "bold")], *_counts(flips.rows, flips.flips, 1.0)))]
-        top = max((each.flips / each.rows for each in flips.slices if each.rows >= flips.least_rows), default=0) or 1.0
+        whole = flips.flips / max(1, flips.rows)
+        weighty = [each.flips / each.rows for each in flips.slices if each.rows >= flips.least_rows]
+        top = max([whole, *weighty]) or 1.0
+        rows = [Row(("", ""), ([Span("all rows", "bold")], *_counts(flips.rows, flips.flips, whole / top)))]
         for column in dict.fromkeys(each.column for each in flips.slices):
             rows.append(Row(("", column), ([span(column, "bold")],), plain=True))
             for each in flips.slices:
@@ -165,7 +181,9 @@ class FlipsPage(Signing[Asked, Found]):
 
     def failed(self, err: TrainshedError) -> None:
         super().failed(err)
-        if self._found is None:
+        if self._found is None and self._endpoint is not None:
+            self._ask_another(None)  # nothing fitting is logged: the test rows again
+        elif self._found is None:
             self.dismiss()
 
     @property
@@ -194,7 +212,9 @@ class FlipsPage(Signing[Asked, Found]):
         flip = next((each for each in found.rows if each.row == event.key), None) if found is not None else None
         if found is not None and flip is not None:
             flips = found.flips
-            self.app.push_screen(Reading(f"test row {flip.row:,}", lambda width: one_flip(flips, flip, width)))
+            self.app.push_screen(
+                Reading(f"row {flip.row:,} of the {flips.source}", lambda width: one_flip(flips, flip, width))
+            )
 
     def _again(self, look: Look) -> None:
         self._look = look
@@ -205,8 +225,10 @@ class FlipsPage(Signing[Asked, Found]):
     # -- actions
 
     def why_not(self, name: str) -> str:
-        if name in ("which", "sort", "reverse", "copy", "next", "previous") and self._found is None:
+        if name in ("which", "sort", "reverse", "copy", "next", "previous", "source") and self._found is None:
             return "Both models still answer."
+        if name == "source" and self._found is not None and self._found.endpoint is None:
+            return "No endpoint of this model has been asked anything."
         if name == "back":
             return ""
         return super().why_not(name)
@@ -223,6 +245,15 @@ class FlipsPage(Signing[Asked, Found]):
         choices = list(CHOICES)
         self._again(replace(self._look, which=choices[(choices.index(self._look.which) + 1) % len(choices)]))  # type: ignore[arg-type]
 
+    def do_source(self) -> None:
+        assert self._found is not None  # why_not has seen to it
+        self._ask_another(self._found.endpoint if self._endpoint is None else None)
+
+    def _ask_another(self, endpoint: str | None) -> None:
+        self._endpoint, self._found, self._progress = endpoint, None, (0, 0)
+        self.query_one("#list").border_title = escaped(f"flips of {self._reference}")
+        self._again(Look())
+
     def do_sort(self) -> None:
         orders = list(ORDERS)
         order = orders[(orders.index(self._look.order) + 1) % len(orders)]
@@ -234,6 +265,7 @@ class FlipsPage(Signing[Asked, Found]):
     def do_copy(self) -> None:
         look = self._look
         command = f"trainshed models flips {self._reference}"
+        command += f" --endpoint {self._endpoint}" if self._endpoint is not None else ""
         command += f" --slice '{look.column}={look.value}'" if look.column else ""
         command += f" --which {look.which}" if look.which != "all" else ""
         self.shell.copy(command + f" --sort {'-' if look.descending else ''}{look.order}")

@@ -17,7 +17,7 @@ from screens.acting import Acting, bindings
 from screens.dialogs import Agreeing, Reading
 from screens.glyphs import bar, gauge, glyph, role_of
 from screens.ink import Line, Span, cut, joined, line, span, wrapped
-from screens.runs import gate_metric, metric_value
+from screens.run_table import gate_metric, metric_value
 from screens.view import View
 from screens.widgets.grid import Column, Grid, Row
 from screens.widgets.painted import Painted

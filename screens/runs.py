@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -14,27 +15,24 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
-from screens import figures
 from screens.acting import bindings
-from screens.charts.sparkline import sparkline
-from screens.glyphs import bar, glyph, role_of
+from screens.dialogs import Asking
 from screens.ink import Line, Span, escaped, span
-from screens.outlook import begins, outlooks
-from screens.queueing import Queueing
+from screens.outlook import outlooks
+from screens.queueing import Queueing, queued
+from screens.run_table import SPARK, gate_metric, told, varying
 from screens.widgets.glance import Glance
-from screens.widgets.grid import AHEAD, Column, Grid, Row
+from screens.widgets.grid import AHEAD, Grid
 
 if TYPE_CHECKING:
     from runners.actions.forecasts import Outlook
+    from runners.actions.queueing import Launched
     from runners.actions.runs import Listing
     from storage.errors import TrainshedError
     from storage.read.runs import RunRow
     from storage.shed import Shed
     from storage.tables import Run
 
-SPARK = 10
-MOST_PARAMS = 3
-LONG = 8  # characters of a param beyond which a number is rounded
 SORTS = ("-id", "status", "user", "name", "-started_at")
 
 
@@ -276,6 +274,20 @@ class Runs(Queueing[Asked, Found]):
         self._goal = run_id
         self.refetch()
 
+    def do_command(self) -> None:
+        folder, project = self.shell.project_dir or Path.cwd(), self.shell.project
+
+        async def queue(text: str | None) -> None:
+            if text:
+                await self.shell.carry_out(
+                    lambda shed: _execute(shed, text, folder, project), lambda run: queued([run])
+                )
+
+        about: list[Line] = [
+            [span(f"It runs in {folder} once its turn has come; `gpus=0` before it: without a GPU.", "dim")]
+        ]
+        self.app.push_screen(Asking("queue a command", lines=about, placeholder="jupyter lab --no-browser"), queue)
+
     def do_sweeps(self) -> None:
         from screens.sweeps import Sweeps
 
@@ -301,86 +313,6 @@ class Runs(Queueing[Asked, Found]):
         self.refetch()
 
 
-def told(
-    found: Found, marked: list[int], sparks: dict[int, list[float | None]], *, now: float
-) -> tuple[list[Column], list[Row]]:
-    """Columns and rows of the table."""
-    rows = found.listing.rows
-    with_project = found.asked.project is None
-    params = varying([row.params for row in rows])
-    columns = [
-        Column("", width=1),
-        Column("run", "r", least=3),
-        Column("name", grow=True, least=10, most=44),
-        *([Column("project", most=20, rank=3, role="dim")] if with_project else []),
-        Column("user", most=12, rank=4, role="dim"),
-        Column("status", least=13, rank=8),
-        *([Column("tags", most=18, rank=1, role="dim")] if any(row.tags for row in rows) else []),
-        *([Column(found.metric, "r", least=6, rank=7)] if found.metric else []),
-        *([Column("", width=SPARK, rank=3)] if found.metric else []),
-        *(Column(name, "r", most=10, rank=2, role="dim") for name in params),
-        Column("took", "r", rank=2, role="dim"),
-        Column("started", "r", rank=5, role="dim"),
-    ]
-    return columns, [
-        Row(
-            row.run.id or 0,
-            tuple(_cells(row, found, params, sparks.get(row.run.id or 0), with_project=with_project, now=now)),
-            marked=row.run.id in marked,
-        )
-        for row in rows
-    ]
-
-
-def _cells(
-    row: RunRow, found: Found, params: list[str], points: list[float | None] | None, *, with_project: bool, now: float
-) -> Iterator[Line]:
-    run = row.run
-    status = "left alone" if (run.id or 0) in found.left_alone else run.status
-    yield [glyph(status)]
-    yield [Span(str(run.id), "dim")]
-    yield [span(run.name)]
-    if with_project:
-        yield [span(run.project)]
-    yield [span(run.user)]
-    yield state(row, status, begins(found.outlooks.get(run.id or 0), now - found.at))
-    if any(each.tags for each in found.listing.rows):
-        yield [span(" ".join(row.tags))]
-    if found.metric:
-        value = metric_value(row, found.metric)
-        yield [] if value is None else [Span(figures.number(value), "bold")]
-        yield [sparkline(points, SPARK, "running" if run.status == "running" else "dim")] if points else []
-    for name in params:
-        yield [span(brief(row.params.get(name, "")))]
-    yield [Span(took(row, now))]
-    yield [Span(figures.ago(run.started_at or run.created_at, now))]
-
-
-def gate_metric(rows: Sequence[RunRow]) -> str:
-    """The metric that the gates of most of these runs look at; empty where none does."""
-    wanted = [str((row.run.spec.get("gate") or {}).get("metric") or "") for row in rows]
-    found = Counter(name for name in wanted if name).most_common(1)
-    return found[0][0] if found else ""
-
-
-def metric_value(row: RunRow, metric: str) -> float | None:
-    """On test rows where there is one, else the newest on validation rows, else whatever is called so."""
-    for name in (f"test/{metric}", f"val/{metric}", f"validation/{metric}", metric):
-        if name in row.metrics and row.metrics[name].last is not None:
-            return row.metrics[name].last
-    ending = (found.last for name, found in row.metrics.items() if name.endswith("/" + metric))
-    return next((value for value in ending if value is not None), None)
-
-
-def varying(params: Sequence[dict[str, str]]) -> list[str]:
-    """The params in which these runs differ most, a few."""
-    values: dict[str, set[str | None]] = {}
-    for name in {name for given in params for name in given}:
-        values[name] = {given.get(name) for given in params}
-    found = [name for name, told in values.items() if len(told) > 1]
-    return sorted(found, key=lambda name: (-len(values[name]), name))[:MOST_PARAMS]
-
-
 def _sparks(shed: Shed, asked: Asked, rows: Sequence[RunRow], metric: str) -> dict[int, list[float | None]]:
     from runners.actions import curves
 
@@ -396,26 +328,15 @@ def _sparks(shed: Shed, asked: Asked, rows: Sequence[RunRow], metric: str) -> di
     return dict(zip([ask.run_id for ask in asks], curves.sparks(shed, asks, 2 * SPARK), strict=True))
 
 
-def brief(text: str) -> str:
-    """A param in a narrow column: long numbers with fewer digits."""
-    if len(text) <= LONG:
-        return text
+def _execute(shed: Shed, text: str, folder: Path, project: str | None) -> Launched:
+    from runners.actions import queueing
+    from storage.errors import UsageError
+
     try:
-        return figures.number(float(text))
-    except ValueError:
-        return text
-
-
-def state(row: RunRow, status: str, begins: str = "") -> Line:
-    """How far it is, when it begins, or how it ended."""
-    if status == "queued" and begins:
-        return [Span(f"queued, {begins}", role_of(status))]
-    if status == "running" and row.run.progress is not None:
-        return [*bar(row.run.progress, 8), Span(f" {row.run.progress * 100:3.0f} %")]
-    return [Span(status, role_of(status))]
-
-
-def took(row: RunRow, now: float) -> str:
-    if row.run.started_at is None:
-        return ""
-    return figures.duration((row.run.ended_at or now) - row.run.started_at)
+        words = shlex.split(text)
+    except ValueError as err:
+        raise UsageError(f"{text}: {err}") from None
+    gpus = 1
+    if words and words[0].startswith("gpus=") and words[0][5:].isdigit():
+        gpus = int(words.pop(0)[5:])
+    return queueing.execute(shed, words, cwd=folder, project=project, wanted=queueing.Wanted(gpus=gpus))

@@ -314,6 +314,8 @@ class Shell(Acting, App[int]):
             from screens.models import Models
 
             await self.switch_mode("models")
+            while len(self.screen_stack) > 1:  # the view itself, from whatever page of it
+                await self.pop_screen()
             if isinstance(self.screen, Models):
                 self.screen.go_to(name)
         else:

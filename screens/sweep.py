@@ -16,7 +16,7 @@ from screens.acting import bindings
 from screens.charts.parallel import Dimension, dimension
 from screens.glyphs import glyph, role_of
 from screens.ink import Line, Span, escaped, joined, padded, span
-from screens.runs import brief
+from screens.run_table import brief
 from screens.sections.charts import shown
 from screens.sweeping import Sweeping
 from screens.widgets.chart import Chart

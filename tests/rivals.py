@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from storage.memory import in_memory
 from storage.shed import Shed
 from storage.tables import ModelVersion, Run
+from storage.write import endpoints as write_endpoints
 from storage.write import models as write_models
 from storage.write import runs as write_runs
 from tests.scenes import run_of
@@ -58,3 +60,17 @@ def hold_out(shed: Shed, run: Run, rows: dict[str, list[object]], truth: Sequenc
         con.execute(f"create table told as select {columns}", list(told.values()))
         con.execute(f"copy told to '{folder / 'test.parquet'}' (format parquet)")
     write_runs.set_stage(shed, run.id or 0, "prepare", status="done", key=folder.name)
+
+
+def serve(shed: Shed, version: ModelVersion, records: Sequence[dict[str, object]], truth: dict[int, object]) -> None:
+    """Leave the log of an endpoint `delays` that was asked these records; `truth` is what became of some."""
+    write_endpoints.want(shed, "delays", "delays", "production", 8123, {})
+    log = shed.make_dir(shed.make_dir(shed.endpoint_dir("delays")) / "log")
+    head = {"ms": 1.0, "version": version.number, "digest": version.digest, "route": "production"}
+    lines = [
+        {"id": f"{place:024x}", "at": 1e9 + place, **head, "out": [{"probability": 0.5}], "rows": [record]}
+        for place, record in enumerate(records)
+    ]
+    known = [{"id": f"{place:024x}", "row": 0, "truth": told, "at": 1e9} for place, told in truth.items()]
+    for kind, told in (("p", lines), ("t", known)):
+        (log / f"{kind}-1-1.jsonl").write_text("".join(json.dumps(line) + "\n" for line in told))

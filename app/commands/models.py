@@ -136,9 +136,13 @@ def flips(
     ] = "",
     which: Annotated[str, typer.Option(help="all, better (right now) or worse (wrong now).")] = "all",
     sort: Annotated[str, typer.Option(help="change, before, after or row; -change is the largest first.")] = "-change",
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Ask what this endpoint was asked, not the test rows.")
+    ] = None,
+    last: Annotated[int, typer.Option(min=1, help="So many logged rows, the newest.")] = 10_000,
     limit: Annotated[int, typer.Option("-n", "--limit", min=0, help="Rows that are shown.")] = 20,
 ) -> None:
-    """The test rows to which a version gives another answer than production: by slice, and one by one."""
+    """The rows to which a version gives another answer than production: by slice, and one by one."""
     from app.views.flips import show_flips
     from runners.actions import flips as flip_verbs
 
@@ -147,7 +151,7 @@ def flips(
     if of and not equals:
         raise UsageError(f"--slice {of}", expected="COLUMN=VALUE, such as carrier=UA")
     look = flip_verbs.look(column, value, which, sort)
-    found = flip_verbs.flips(scope.shed(), model, against=against)
+    found = flip_verbs.flips(scope.shed(), model, against=against, endpoint=endpoint, last=last)
     rows, total = found.page(look, 0, limit)
     show_flips(scope.out, found, rows, total)
 

@@ -21,15 +21,13 @@ def show_flips(out: Output, found: Flips, rows: list[Flip], total: int) -> None:
         out.emit("slice", asdict(each))
     for flip in rows:
         out.emit("flip", asdict(flip))
-    facts = {name: getattr(found, name) for name in ("before", "after", "rows", "flips", "better", "worse", "run")}
+    facts = {name: getattr(found, name) for name in ("before", "after", "rows", "flips", "better", "worse", "source")}
     out.finish(model=f"{found.model} v{found.after}", **facts)
     if out.json_lines:
         return
     part = share(found.flips, found.rows)
-    out.say(
-        f"v{found.after} answers {found.flips:,} of {found.rows:,} test rows otherwise than v{found.before} ({part})",
-        "bold",
-    )
+    of = f"{found.flips:,} of {found.rows:,} {found.source}"
+    out.say(f"v{found.after} answers {of} otherwise than v{found.before} ({part})", "bold")
     right, wrong = ("nearer", "further off") if found.task == "regression" else ("right now", "wrong now")
     out.say(f"{found.better:,} {right} · {found.worse:,} {wrong}")
     _slices(out, found, right, wrong)

@@ -6,7 +6,7 @@ from screens.flips import FlipsPage
 from screens.models import Models
 from storage.read import models as read_models
 from storage.shed import Shed
-from tests.rivals import LATE, ROWS, hold_out, rival, rivals
+from tests.rivals import LATE, ROWS, hold_out, rival, rivals, serve
 from tests.scenes import run_of
 from tests.screens.driving import Driven, driving
 
@@ -21,10 +21,10 @@ async def test_f_shows_the_rows_that_change_with_both_answers_and_the_truth(shed
     rivals(shed)
     async with driving(shed, size=(120, 30)) as driven:
         await in_flips(driven)
-        await driven.sees("1 of 6 rows flip (17 %)", "1 right now", "false 0.550", "true 0.599", "✓ true", "800")
+        await driven.sees("1 of 6 test rows flip (17 %)", "1 right now", "false 0.550", "true 0.599", "✓ true", "800")
         await driven.sees("airport", "EWR")
         await driven.press("enter")
-        await driven.sees("test row 1", "carrier", "B6")
+        await driven.sees("row 1 of the test rows", "carrier", "B6")
 
 
 async def test_a_slice_and_a_choice_narrow_them_and_esc_shows_all_again(shed: Shed) -> None:
@@ -34,7 +34,7 @@ async def test_a_slice_and_a_choice_narrow_them_and_esc_shows_all_again(shed: Sh
     rival(shed, run, bias=-9.0)
     async with driving(shed, size=(80, 24)) as driven:
         await in_flips(driven)
-        await driven.sees("3 of 6 rows flip")
+        await driven.sees("3 of 6 test rows flip")
         await driven.press("w")
         await driven.sees("right now · 1 ·")
         await driven.press("w")
@@ -76,3 +76,19 @@ async def test_without_a_rival_f_says_why_not(shed: Shed) -> None:
     async with driving(shed) as driven:
         await driven.press("5", "f")
         await driven.sees("Nothing is in production yet")
+
+
+async def test_l_asks_what_the_endpoint_was_asked(shed: Shed) -> None:
+    first, _ = rivals(shed)
+    async with driving(shed, size=(120, 30)) as driven:
+        await in_flips(driven)
+        await driven.press("l")
+        await driven.sees("No endpoint of this model has been asked anything.")
+        serve(shed, first, [{"distance": 800.0, "carrier": "B6", "day": 0}] * 3, {})
+        page = driven.app.screen
+        assert isinstance(page, FlipsPage)
+        await driven.until(lambda: page._found is not None and page._found.endpoint)
+        await driven.press("l")
+        await driven.sees("3 of 3 logged rows of delays flip (100 %)")
+        await driven.press("l")
+        await driven.sees("1 of 6 test rows flip")

@@ -108,7 +108,12 @@ async def test_a_trigger_that_asks_is_answered_after_a_second_key(shed: Shed) ->
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("1", "charts"), ("flight-delay@v1", "waits for your approval: a"), ("images@v1", "3 files"), ("models", "flight-delay")],
+    [
+        ("1", "charts"),
+        ("flight-delay@v1", "waits for your approval: a"),
+        ("images@v1", "3 files"),
+        ("models", "flight-delay"),
+    ],
 )
 async def test_colon_goes_to_whatever_is_named(shed: Shed, text: str, told: str) -> None:
     model_version_of(shed, run_of(shed))

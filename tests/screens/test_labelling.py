@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,25 +10,17 @@ from screens.labelling import LabellingPage
 from storage.read import labels as read_labels
 from storage.shed import Shed
 from storage.tables import Label
-from storage.write import endpoints as write_endpoints
+from tests.rivals import serve
 from tests.screens.driving import Driven, driving
 from tests.screens.test_launching import TOML
-from tests.served import probability, version_of
+from tests.served import version_of
 
 
 @pytest.fixture
 def folder(shed: Shed, tmp_path: Path) -> Path:
     """The project `delays`, whose endpoint was asked ten rows that nobody knows the truth of."""
-    version = version_of(shed, -2.0)
-    write_endpoints.want(shed, "delays", "delays", "production", 8123, {})
-    lines = []
-    for number in range(10):
-        record = {"distance": number * 100.0, "carrier": "UA", "day": 1}
-        head = {"id": f"{number:024x}", "at": 1e9 + number, "ms": 1.0, "version": 1, "digest": version.digest}
-        out = [{"probability": probability(record, -2.0)}]
-        lines.append(json.dumps({**head, "route": "production", "out": out, "rows": [record]}) + "\n")
-    log = shed.make_dir(shed.make_dir(shed.endpoint_dir("delays")) / "log")
-    (log / "p-1-1.jsonl").write_text("".join(lines))
+    rows: list[dict[str, object]] = [{"distance": number * 100.0, "carrier": "UA", "day": 1} for number in range(10)]
+    serve(shed, version_of(shed, -2.0), rows, {})
     project = tmp_path / "delays"
     project.mkdir()
     (project / "trainshed.toml").write_text(TOML.replace('"tiny"', '"delays"'))

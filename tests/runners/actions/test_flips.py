@@ -8,10 +8,11 @@ import pytest
 
 from runners.actions import flips as verbs
 from runners.actions.flips import Look
+from runners.evaluation import flipping
 from storage.errors import UsageError
 from storage.shed import Shed, open_shed
 from storage.write import models as write_models
-from tests.rivals import LATE, ROWS, hold_out, rival, rivals
+from tests.rivals import LATE, ROWS, hold_out, rival, rivals, serve
 from tests.scenes import run_of
 
 
@@ -83,8 +84,8 @@ def test_the_rows_go_by_in_batches_and_only_those_changed_most_are_kept(
     run = run_of(shed, "delays", spec={"gate": {"slices": ["airport"]}})
     hold_out(shed, run, {name: values * 20 for name, values in ROWS.items()}, LATE * 20)
     rival(shed, run, bias=9.0)
-    monkeypatch.setattr(verbs, "BATCH", 7)
-    monkeypatch.setattr(verbs, "MOST_KEPT", 15)
+    monkeypatch.setattr(flipping, "BATCH", 7)
+    monkeypatch.setattr(flipping, "MOST_KEPT", 15)
     told: list[tuple[int, int]] = []
 
     def progress(done: int, total: int) -> bool:
@@ -99,5 +100,23 @@ def test_the_rows_go_by_in_batches_and_only_those_changed_most_are_kept(
 
 def test_who_does_not_listen_any_more_gets_what_was_found_so_far(shed: Shed, monkeypatch: pytest.MonkeyPatch) -> None:
     rivals(shed)
-    monkeypatch.setattr(verbs, "BATCH", 2)
+    monkeypatch.setattr(flipping, "BATCH", 2)
     assert verbs.flips(shed, "delays", progress=lambda *_: False).rows == 2
+
+
+def test_what_an_endpoint_was_asked_can_be_asked_instead(shed: Shed) -> None:
+    first, _ = rivals(shed)
+    records: list[dict[str, object]] = [
+        {"distance": 800.0, "carrier": "B6", "day": 0},
+        {"distance": 900.0, "carrier": None, "day": 0},
+        {"distance": None, "carrier": "B6", "day": 0},  # counts as 0 miles
+        {"distance": 800.0, "carrier": "B6", "day": None},  # neither model can do without
+    ]
+    serve(shed, first, records, {0: True})
+    found = verbs.flips(shed, "delays", endpoint="delays")
+    assert (found.source, found.rows, found.flips, found.better, found.worse) == ("logged rows of delays", 3, 2, 1, 0)
+    told = {flip.values["distance"]: (flip.values["carrier"], flip.truth) for flip in found.page(Look(), 0, 9)[0]}
+    assert told == {800.0: ("B6", "true"), 900.0: (None, None)}
+    assert {(each.column, each.value) for each in found.slices} >= {("carrier", "B6"), ("day", "0")}
+    with pytest.raises(UsageError, match="no prediction that both models could answer"):
+        verbs.flips(shed, "delays", endpoint="delays", last=1)  # the newest row is the one without a day
