@@ -61,12 +61,6 @@ def calibration(task: Task, target: NDArray[Any], prediction: NDArray[Any], bins
     return table
 
 
-def expected_error(task: Task, target: NDArray[Any], prediction: NDArray[Any], bins: int = BINS) -> float:
-    """Return the expected calibration error: |observed − predicted| of the bins, averaged by rows."""
-    table = calibration(task, target, prediction, bins)
-    return sum(b.rows * abs(b.observed - b.predicted) for b in table) / sum(b.rows for b in table)
-
-
 def residual_quantiles(target: NDArray[Any], prediction: NDArray[Any]) -> dict[str, float]:
     """Return quantiles of target − prediction, in the target's unit: {"1 %": …, "50 %": …, "99 %": …}."""
     residual = np.asarray(target, np.float64) - np.asarray(prediction, np.float64)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.evaluation.scores import decided
+from runners.evaluation.decisions import decided
 from storage.project import Task
 
 Floats = NDArray[Any]

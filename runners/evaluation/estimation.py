@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.evaluation.scores import decided, floored
+from runners.evaluation.decisions import decided, floored
 from storage.project import Task
 
 NAME = "CBPE"

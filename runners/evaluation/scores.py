@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runners.evaluation.calibration import expected_error
+from runners.evaluation.decisions import decided
+from runners.evaluation.weighted import weighted
 from storage.errors import RunFailed, UsageError, nearest
 from storage.project import Task
 
@@ -25,9 +26,6 @@ Need = Literal[
     "no zero target",
     "varying targets",
 ]
-
-# Log loss takes a probability of 0 as this, float32's epsilon: packaged models answer in float32.
-SMALLEST = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def score(task: Task, target: NDArray[Any], prediction: NDArray[Any], classes: S
         RunFailed: when a prediction or target is not finite, not a probability, or the shapes do not fit.
     """
     truth, guess = checked(task, target, prediction, classes)
-    computed = _COMPUTED[task]
+    once = np.ones((1, len(truth)))
     values: dict[str, float] = {}
     reasons: dict[str, str] = {}
     for name in metrics_of(task):
@@ -103,11 +101,11 @@ def score(task: Task, target: NDArray[Any], prediction: NDArray[Any], classes: S
         if reason:
             reasons[name] = reason
         else:
-            values[name] = float(computed[name](truth, guess))
+            values[name] = float(weighted(name, task, truth, guess)(once)[0])
     if task == "binary":
         values["base_rate"] = float(truth.mean())
         if "best_f1" in values:
-            values["best_f1_threshold"] = _best_f1(truth, guess)[1]
+            values["best_f1_threshold"] = _best_threshold(truth, guess)
     return Scores(values, reasons)
 
 
@@ -226,96 +224,9 @@ def undefined(metric: str, task: Task, target: Floats, prediction: Floats, class
     return ""
 
 
-def decided(task: Task, prediction: Floats) -> NDArray[np.int64]:
-    """The class index that each prediction comes down to."""
-    chosen = prediction.argmax(axis=1) if task == "multiclass" else prediction >= 0.5
-    return chosen.astype(np.int64)
-
-
-def floored(prediction: Floats) -> Floats:
-    """Probabilities as log loss takes them: none is 0 or 1, and a row of several still sums to 1."""
-    if prediction.ndim == 1:
-        return prediction.clip(SMALLEST, 1 - SMALLEST)
-    raised = prediction.clip(SMALLEST, 1)
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
-
-
-def _best_f1(target: Floats, probability: Floats) -> tuple[float, float]:
-    """The best F1 that any threshold reaches, and that threshold."""
-    from sklearn import metrics
-
-    precision, recall, thresholds = metrics.precision_recall_curve(target, probability)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, SMALLEST)
-    best = int(f1[:-1].argmax())
-    return float(f1[best]), float(thresholds[best])
-
-
-def _sklearn(name: str, **options: Any) -> Callable[[Floats, Floats], float]:
-    def computed(target: Floats, prediction: Floats) -> float:
-        from sklearn import metrics
-
-        return float(getattr(metrics, name)(target, prediction, **options))
-
-    return computed
-
-
-def _of_classes(task: Task, name: str, **options: Any) -> Callable[[Floats, Floats], float]:
-    """A metric of scikit-learn that looks at the decided classes."""
-    computed = _sklearn(name, **options)
-    return lambda target, prediction: computed(target, decided(task, prediction).astype(np.float64))
-
-
-def _logloss(target: Floats, prediction: Floats) -> float:
-    k = 2 if prediction.ndim == 1 else prediction.shape[1]
-    return _sklearn("log_loss", labels=list(range(k)))(target, floored(prediction))
-
-
-def _balanced_accuracy(target: Floats, prediction: Floats) -> float:
-    # scikit-learn's own warns for classes that are predicted and never true; recall over the true ones is the same.
-    recall = _of_classes("multiclass", "recall_score", average="macro", labels=np.unique(target))
-    return recall(target, prediction)
-
-
-def _auroc_ovr(target: Floats, prediction: Floats) -> float:
-    if prediction.shape[1] == 2:  # scikit-learn takes two columns for a binary task
-        return _sklearn("roc_auc_score")(target, prediction[:, 1])
-    return _sklearn("roc_auc_score", multi_class="ovr")(target, prediction)
-
-
-_COMPUTED: dict[Task, dict[str, Callable[[Floats, Floats], float]]] = {
-    "binary": {
-        "auroc": _sklearn("roc_auc_score"),
-        "auprc": _sklearn("average_precision_score"),
-        "accuracy": _of_classes("binary", "accuracy_score"),
-        "logloss": _logloss,
-        "brier": _sklearn("brier_score_loss"),
-        "f1": _of_classes("binary", "f1_score", zero_division=0),
-        "precision": _of_classes("binary", "precision_score"),
-        "recall": _of_classes("binary", "recall_score"),
-        "best_f1": lambda target, prediction: _best_f1(target, prediction)[0],
-        "ece": lambda target, prediction: expected_error("binary", target, prediction),
-    },
-    "multiclass": {
-        "accuracy": _of_classes("multiclass", "accuracy_score"),
-        "balanced_accuracy": _balanced_accuracy,
-        "macro_f1": _of_classes("multiclass", "f1_score", average="macro", zero_division=0),
-        "weighted_f1": _of_classes("multiclass", "f1_score", average="weighted", zero_division=0),
-        "auroc_ovr": _auroc_ovr,
-        "top2_accuracy": lambda target, prediction: float(in_top_two(target, prediction).mean()),
-        "logloss": _logloss,
-        "ece": lambda target, prediction: expected_error("multiclass", target, prediction),
-    },
-    "regression": {
-        "rmse": _sklearn("root_mean_squared_error"),
-        "mae": _sklearn("mean_absolute_error"),
-        "median_ae": _sklearn("median_absolute_error"),
-        "r2": _sklearn("r2_score"),
-        "mape": _sklearn("mean_absolute_percentage_error"),
-    },
-}
-
-
-def in_top_two(target: Floats, prediction: Floats) -> NDArray[np.bool_]:
-    """Whether the true class is among the two likeliest, [n]; of equal ones the first count, as for the decision."""
-    likeliest = np.argsort(-prediction, axis=1, kind="stable")[:, :2]
-    return np.asarray((likeliest == target[:, None]).any(axis=1))
+def _best_threshold(target: Floats, probability: Floats) -> float:
+    """The lowest threshold that F1 is best at."""
+    thresholds, place, rows = np.unique(probability, return_inverse=True, return_counts=True)
+    hits = np.bincount(place, weights=target)[::-1].cumsum()[::-1]
+    predicted = rows[::-1].cumsum()[::-1]
+    return float(thresholds[(2 * hits / (predicted + target.sum())).argmax()])

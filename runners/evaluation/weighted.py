@@ -1,7 +1,8 @@
 """Every metric as a function of row weights: thousands of resamples at the price of a few passes over the rows.
 
-scikit-learn takes `sample_weight` too, but sorts and checks again at each call; here what does not depend on the
-weights is done once. Each function made here takes weights [b, n], b resamples of the same n rows, and returns [b].
+A score is the same with all weights 1. scikit-learn takes `sample_weight` too, but sorts and checks again at each
+call, and importing it takes a second; here what does not depend on the weights is done once. Each function made here
+takes weights [b, n], b resamples of the same n rows, and returns [b].
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runners.evaluation.calibration import BINS, bin_of, stated_and_outcome
-from runners.evaluation.scores import decided, floored, in_top_two
+from runners.evaluation.decisions import decided, floored, in_top_two
 from storage.project import Task
 
 Floats = NDArray[np.float64]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from runners.evaluation.calibration import calibration, expected_error, residual_quantiles
+from runners.evaluation.calibration import calibration, residual_quantiles
 from runners.evaluation.scores import METRICS, confusion, higher_is_better, known_metric, metrics_of, score, shown
 from storage.errors import RunFailed, UsageError
 
@@ -171,8 +171,10 @@ def test_calibration_bins_hold_about_equal_counts_and_add_up() -> None:
     table = calibration("binary", truth, likely)
     assert [b.rows for b in table] == [2000] * 15
     assert all(b.low <= b.predicted <= b.high and abs(b.predicted - b.observed) < 0.1 for b in table)
-    assert expected_error("binary", truth, likely) < 0.03
-    assert expected_error("binary", truth, likely**3) > 0.2
+    expected_error = score("binary", truth, likely).values["ece"]
+    assert expected_error == pytest.approx(sum(b.rows * abs(b.predicted - b.observed) for b in table) / 30000)
+    assert expected_error < 0.03
+    assert score("binary", truth, likely**3).values["ece"] > 0.2
 
 
 def test_equal_predictions_share_a_bin() -> None:
