@@ -281,7 +281,10 @@ class Grid(Acting, ScrollView, can_focus=True):
 
     def _refresh_changed(self) -> None:
         """Draw the lines in view again that differ."""
-        if not self.is_mounted or not self._shown:
+        if not self.is_mounted:
+            return
+        if not self._shown:  # what was drawn is not known any more, as after a change of size
+            self.refresh()
             return
         regions = []
         for y in range(self.size.height):
