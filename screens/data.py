@@ -60,6 +60,7 @@ class Data(View[str, Found]):
     def __init__(self) -> None:
         super().__init__()
         self._found: Found | None = None
+        self._goal = ""  # a version that comes under the cursor once it has been read
 
     def body(self) -> ComposeResult:
         with Horizontal():
@@ -73,6 +74,11 @@ class Data(View[str, Found]):
         self.query_one("#datasets", Grid).focus()
 
     def question(self) -> str:
+        return self._goal or self._reference
+
+    @property
+    def _reference(self) -> str:
+        """The version under the cursor; empty where there is none."""
         key = self.query_one("#datasets", Grid).key
         return str(key) if key is not None else ""
 
@@ -99,6 +105,8 @@ class Data(View[str, Found]):
         grid.show([row for each in answer.rows for row in _rows(*each)], columns=columns)
         if answer.reference and grid.key != answer.reference:
             grid.move_to_key(answer.reference)
+        if answer.reference == self._goal:
+            self._goal = ""
         self._show_detail(answer)
 
     def _show_detail(self, found: Found) -> None:
@@ -140,9 +148,8 @@ class Data(View[str, Found]):
         self._open("" if event.grid.id == "datasets" else "columns")
 
     def _open(self, part: str = "", sql: str | None = None) -> None:
-        reference = self._found.reference if self._found is not None else ""
-        if reference:
-            self.app.push_screen(DatasetPage(reference, part, sql))
+        if self._reference:
+            self.app.push_screen(DatasetPage(self._reference, part, sql))
 
     def tick(self) -> None:
         if self._found is not None:
@@ -175,24 +182,23 @@ class Data(View[str, Found]):
         self._open("onward")
 
     def do_card(self) -> None:
-        assert self._found is not None
-        reference = self._found.reference
+        reference = self._reference
         self.app.push_screen(Page(f"card of {reference}", lambda shed: _card(shed, reference), self.VIEW))
 
     def do_add(self) -> None:
-        dataset_verbs.add(self.shell)
+        def added(reference: str) -> None:
+            self._goal = reference
+
+        dataset_verbs.add(self.shell, added)
 
     async def do_verify(self) -> None:
-        assert self._found is not None
-        await dataset_verbs.verify(self.shell, self._found.reference)
+        await dataset_verbs.verify(self.shell, self._reference)
 
     def do_export(self) -> None:
-        assert self._found is not None
-        dataset_verbs.export(self.shell, self._found.reference)
+        dataset_verbs.export(self.shell, self._reference)
 
     def do_copy(self) -> None:
-        assert self._found is not None
-        self.shell.copy(self._found.reference)
+        self.shell.copy(self._reference)
 
 
 def _rows(dataset: Dataset, versions: list[DatasetVersion]) -> list[Row]:

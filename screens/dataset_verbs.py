@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,13 @@ from screens.dialogs import Asking
 from screens.ink import Line, Span, line
 
 if TYPE_CHECKING:
+    from runners.actions.datasets import Added
     from screens.shell import Shell
     from storage.shed import Shed
 
 
-def add(shell: Shell) -> None:
-    """Ask which files, and make a version of them."""
+def add(shell: Shell, done: Callable[[str], None]) -> None:
+    """Ask which files, and make a version of them; `done` is given its name and number, such as `flights@v2`."""
     folder = shell.project_dir
     about: list[Line] = [line(Span("A name and its files, such as ", "dim"), "images 'images/**/*.png'")]
     if folder is not None:
@@ -24,7 +26,12 @@ def add(shell: Shell) -> None:
     async def begin(text: str | None) -> None:
         if text is not None:
             shell.say("reading what is new …")
-            await shell.carry_out(lambda shed: _added(shed, folder, text), lambda told: told)
+            await shell.carry_out(lambda shed: _added(shed, folder, text), told)
+
+    def told(added: Added) -> str:
+        done(f"{added.dataset.name}@v{added.version.number}")
+        word = "new" if added.is_new else "unchanged"
+        return f"{added.dataset.name} v{added.version.number} is {word}: {added.version.files:,} files"
 
     placeholder = "NAME FILES …" if folder is None else "the project's files"
     shell.push_screen(
@@ -49,7 +56,7 @@ def export(shell: Shell, reference: str) -> None:
     shell.push_screen(Asking(f"export {reference} into", lines=about, placeholder="data/", needed=True), begin)
 
 
-def _added(shed: Shed, folder: Path | None, text: str) -> str:
+def _added(shed: Shed, folder: Path | None, text: str) -> Added:
     from runners.actions import datasets, prospects
     from storage.errors import UsageError
 
@@ -60,12 +67,9 @@ def _added(shed: Shed, folder: Path | None, text: str) -> str:
     if name and not patterns:
         raise UsageError(f"no files given for {name}", expected="patterns, such as 'data/*.csv'")
     if name:
-        added = datasets.add(shed, name, {"data": patterns}, folder or Path.cwd())
-    else:
-        assert folder is not None  # the dialog has seen to it
-        added = datasets.add_for_project(shed, folder, prospects.project(folder))
-    word = "new" if added.is_new else "unchanged"
-    return f"{added.dataset.name} v{added.version.number} is {word}: {added.version.files:,} files"
+        return datasets.add(shed, name, {"data": patterns}, folder or Path.cwd())
+    assert folder is not None  # the dialog has seen to it
+    return datasets.add_for_project(shed, folder, prospects.project(folder))
 
 
 def _verified(shed: Shed, reference: str) -> str:

@@ -38,7 +38,7 @@ def told(
         *([Column("project", most=20, rank=3, role="dim")] if with_project else []),
         Column("user", most=12, rank=4, role="dim"),
         Column("status", least=13, rank=8),
-        *([Column("tags", most=18, rank=1, role="dim")] if tagged else []),
+        *([Column("tags", most=18, rank=6, role="dim")] if tagged else []),
         *([Column(found.metric, "r", least=6, rank=7)] if found.metric else []),
         *([Column("", width=SPARK, rank=3)] if found.metric else []),
         *(Column(name, "r", most=10, rank=2, role="dim") for name in params),

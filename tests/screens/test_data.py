@@ -138,3 +138,19 @@ async def test_without_datasets_the_screen_teaches(shed: Shed) -> None:
     async with driving(shed) as driven:
         await driven.press("2", "s")
         await driven.sees("No datasets yet.", "trainshed data add", "There is no dataset yet.")
+
+
+async def test_a_version_is_made_read_again_and_exported(flights: Shed, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("one")
+    async with driving(flights, size=(120, 30), folder=tmp_path) as driven:
+        await driven.press("2")
+        await driven.pilot.press("n")
+        await driven.type("notes *.txt")
+        await driven.press("enter")
+        await driven.sees("notes v1 is new: 1 files")
+        await driven.press("v")
+        await driven.sees("notes@v1 is whole")
+        await driven.pilot.press("e")
+        await driven.type(str(tmp_path / "out"))
+        await driven.press("enter")
+        await driven.until(lambda: (tmp_path / "out" / "notes.txt").exists())

@@ -143,3 +143,37 @@ async def test_the_footer_the_help_and_the_palette_know_the_keys(shed: Shed) -> 
         await driven.pilot.press("ctrl+p")
         await driven.type("start over")
         await driven.sees("Queue a new run of exactly what this one froze.")
+
+
+async def test_marked_runs_are_tagged_and_removed_together(shed: Shed) -> None:
+    for name in ("one", "two"):
+        run_of(shed, name)
+    run_of(shed, "three", status="running")
+    async with driving(shed, size=(120, 30)) as driven:
+        await in_runs(driven)
+        await driven.press("j", "space", "space")
+        await driven.pilot.press("T")
+        await driven.type("old")
+        await driven.press("enter")
+        await driven.until(lambda: [read_runs.row(shed, run_id).tags for run_id in (1, 2)] == [["old"]] * 2)
+        await driven.sees("tags", "old")
+        await driven.press("X")
+        await driven.sees("remove 2 runs")
+        await driven.press("y")
+        await driven.until(lambda: read_runs.count(shed) == 1)
+        await driven.settled()
+        await driven.press("X")
+        await driven.sees("Run 3 is running: x stops it first.")
+        assert driven.app.marked == []
+
+
+async def test_any_command_is_queued_from_runs(busy: Shed, tmp_path: Path) -> None:
+    async with driving(busy, size=(120, 30), folder=tmp_path) as driven:
+        await in_runs(driven)
+        await driven.pilot.press("exclamation_mark")
+        await driven.sees("queue a command")
+        await driven.type("gpus=0 true")
+        await driven.press("enter")
+        await driven.sees("run 1 waits for its turn")
+        run = read_runs.run(busy, 1)
+        assert (run.kind, run.name, run.project_dir) == ("command", "true", str(tmp_path))
