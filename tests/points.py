@@ -1,13 +1,22 @@
-"""A project that trains in half a second: 400 points in one CSV, logistic regression by hand, no torch.
+"""Points in CSV files, and a project that learns them in half a second: logistic regression by hand, no torch.
 
 Its param `fault` breaks the training in one way: frozen, rising, nan, unseeded, crash, `no model`.
 """
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
-from tests.journeys.conftest import write_points
+
+def write_points(path: Path, rows: int = 400, seed: int = 1, columns: str = "a,b,kind,label") -> None:
+    rng = random.Random(seed)
+    lines = [columns]
+    for _ in range(rows):
+        a, b = rng.gauss(0, 1), rng.gauss(0, 1)
+        lines.append(f"{a:.4f},{b:.4f},{rng.choice('xy')},{int(2 * a + b + rng.gauss(0, 1) > 0)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
 
 
 def points_project(folder: Path) -> Path:
@@ -55,12 +64,31 @@ metric = "auroc"
 min = 0.999
 """
 
-# Logistic regression by hand: a training takes half a second, most of which is Python's start.
-PIPELINE = """\
+# What a pipeline.py begins with: `saved` writes a logistic regression as the ONNX file that `train` returns.
+SAVED = """\
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 
+def saved(path, weights, bias):
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Add", ["z", "b"], ["s"]),
+             helper.make_node("Sigmoid", ["s"], ["y"])]
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", len(weights)])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1])],
+        [numpy_helper.from_array(weights.astype(np.float32)[:, None], "w"),
+         numpy_helper.from_array(np.array([bias], np.float32), "b")])
+    path.write_bytes(helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString())
+    return path
+
+
+"""
+
+# A training takes half a second, most of which is Python's start.
+PIPELINE = (
+    SAVED
+    + """\
 def train(run):
     x, y = run.data.train.tensors()
     fault, weights, bias = run.params.fault, np.zeros(x.shape[1]), 0.0
@@ -80,15 +108,6 @@ def train(run):
             weights, bias = weights - run.params.lr * slope, bias - run.params.lr * np.mean(p - y)
     if fault == "no model":
         return None
-    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Add", ["z", "b"], ["s"]),
-             helper.make_node("Sigmoid", ["s"], ["y"])]
-    graph = helper.make_graph(
-        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", x.shape[1]])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1])],
-        [numpy_helper.from_array(weights.astype(np.float32)[:, None], "w"),
-         numpy_helper.from_array(np.array([bias], np.float32), "b")])
-    path = run.dir / "own.onnx"
-    path.write_bytes(helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString())
-    return path
+    return saved(run.dir / "own.onnx", weights, bias)
 """
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +22,7 @@ from storage.read import queue as read_queue
 from storage.read import runs as read_runs
 from storage.shed import Shed, open_shed
 from storage.tables import Run
+from tests.points import SAVED, write_points
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -185,7 +186,25 @@ slices = ["kind"]
 max_slice_drop = 0.5
 """
 
-PIPELINE = """\
+PIPELINE = (
+    SAVED
+    + """\
+def train(run):
+    x, y = run.data.train.tensors()
+    weights, bias = np.zeros(x.shape[1]), 0.0
+    for epoch in range(run.params.epochs):
+        p = 1 / (1 + np.exp(-(x @ weights + bias)))
+        loss = -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
+        bias -= run.params.lr * np.mean(p - y)
+        run.log({"train/loss": loss}, step=epoch)
+        run.progress(epoch + 1, run.params.epochs)
+    weights[:2] = 2 * run.params.sign, run.params.sign
+    model = saved(run.dir / "own.onnx", weights, bias)
+    return model
+"""
+)
+# The same in torch, for what is about torch: it takes seconds to import and to export.
+IN_TORCH = """\
 import torch
 
 def train(run):
@@ -198,28 +217,36 @@ def train(run):
         loss.backward()
         optimizer.step()
         run.log({"train/loss": loss.item()}, step=epoch)
-        run.progress(epoch + 1, run.params.epochs)
     with torch.no_grad():
         model.weight[:] = run.params.sign * torch.tensor([[2.0, 1.0] + [0.0] * (x.shape[1] - 2)])
     return model
 """
 
 
-def write_points(path: Path, rows: int = 400, seed: int = 1, columns: str = "a,b,kind,label") -> None:
-    rng = random.Random(seed)
-    lines = [columns]
-    for _ in range(rows):
-        a, b = rng.gauss(0, 1), rng.gauss(0, 1)
-        lines.append(f"{a:.4f},{b:.4f},{rng.choice('xy')},{int(2 * a + b + rng.gauss(0, 1) > 0)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n")
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    """A project that trains in a second: 400 points in one CSV, a linear model."""
-    project = tmp_path / "tiny"
+def write_tiny(project: Path) -> Path:
     write_points(project / "data" / "one.csv")
     (project / "trainshed.toml").write_text(TOML)
     (project / "pipeline.py").write_text(PIPELINE)
     return project
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A project that trains in no time: 400 points in one CSV, a linear model, no torch."""
+    return write_tiny(tmp_path / "tiny")
+
+
+@pytest.fixture(scope="session")
+def shed_of_tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shed in which the tiny project's first run ended in production."""
+    station = Workstation(tmp_path_factory.mktemp("trained"))
+    ended = station.batch(write_tiny(station.folder / "tiny"))
+    assert ended.code == 0, ended.told
+    return station.folder / "shed"
+
+
+@pytest.fixture
+def trained(workstation: Workstation, tiny: Path, shed_of_tiny: Path) -> Path:
+    """The tiny project, in production on the workstation."""
+    shutil.copytree(shed_of_tiny, workstation.folder / "shed", symlinks=True)
+    return tiny

@@ -40,38 +40,34 @@ def test_the_team_can_read_and_remove_what_a_cautious_member_made(workstation: W
     assert not [path for path in made if path.is_dir() and path.stat().st_mode & 0o070 != 0o070]
 
 
-def test_the_same_command_again_finds_every_stage_cached(workstation: Workstation, tiny: Path) -> None:
-    workstation.batch(tiny)
-    again = workstation.batch(tiny)
+def test_the_same_command_again_finds_every_stage_cached(workstation: Workstation, trained: Path) -> None:
+    again = workstation.batch(trained)
     assert again.code == 0, again.told
     assert set(again.stages.values()) == {"cached"}
     assert again.finished["model"] == "tiny v1"
     assert read_datasets.version(workstation.shed, "points").number == 1
 
 
-def test_a_changed_param_runs_only_training_and_what_follows(workstation: Workstation, tiny: Path) -> None:
-    workstation.batch(tiny)
-    ended = workstation.batch(tiny, "--set", "lr=0.01")
+def test_a_changed_param_runs_only_training_and_what_follows(workstation: Workstation, trained: Path) -> None:
+    ended = workstation.batch(trained, "--set", "lr=0.01")
     stages = ended.stages
     assert (stages["validate"], stages["prepare"]) == ("cached", "cached")
     assert {stages[name] for name in ("train", "evaluate", "package", "gate")} <= {"done", "cached"}
     assert stages["train"] == "done"
 
 
-def test_readme_edits_change_nothing_and_code_edits_retrain(workstation: Workstation, tiny: Path) -> None:
-    workstation.batch(tiny)
-    (tiny / "README.md").write_text("new words")
-    assert set(workstation.batch(tiny).stages.values()) == {"cached"}
-    (tiny / "pipeline.py").write_text((tiny / "pipeline.py").read_text() + "\n# changed\n")
-    stages = workstation.batch(tiny).stages
+def test_readme_edits_change_nothing_and_code_edits_retrain(workstation: Workstation, trained: Path) -> None:
+    (trained / "README.md").write_text("new words")
+    assert set(workstation.batch(trained).stages.values()) == {"cached"}
+    (trained / "pipeline.py").write_text((trained / "pipeline.py").read_text() + "\n# changed\n")
+    stages = workstation.batch(trained).stages
     assert stages["prepare"] == "cached"
     assert stages["train"] == "done"
 
 
-def test_a_new_file_makes_a_new_version_and_diff_tells(workstation: Workstation, tiny: Path) -> None:
-    workstation.batch(tiny)
-    write_points(tiny / "data" / "two.csv", rows=200, seed=2)
-    ended = workstation.batch(tiny)
+def test_a_new_file_makes_a_new_version_and_diff_tells(workstation: Workstation, trained: Path) -> None:
+    write_points(trained / "data" / "two.csv", rows=200, seed=2)
+    ended = workstation.batch(trained)
     assert ended.code in (0, 4), ended.told
     assert read_datasets.version(workstation.shed, "points").number == 2
     diff = workstation.type("data", "diff", "points", "1", "2")
@@ -79,9 +75,8 @@ def test_a_new_file_makes_a_new_version_and_diff_tells(workstation: Workstation,
     assert "two.csv" in str(diff.lines)
 
 
-def test_a_model_worse_than_production_is_refused(workstation: Workstation, tiny: Path) -> None:
-    workstation.batch(tiny)
-    ended = workstation.batch(tiny, "--set", "sign=-1.0")
+def test_a_model_worse_than_production_is_refused(workstation: Workstation, trained: Path) -> None:
+    ended = workstation.batch(trained, "--set", "sign=-1.0")
     assert ended.code == 4, ended.told
     assert ended.finished["status"] == "refused"
     assert ended.finished["model"] == "tiny v2"
@@ -96,13 +91,12 @@ def test_a_model_worse_than_production_is_refused(workstation: Workstation, tiny
     assert read_models.row(workstation.shed, "tiny").aliases["production"] == 1
 
 
-def test_what_a_person_rolled_back_stays_back(workstation: Workstation, tiny: Path) -> None:
-    workstation.batch(tiny)
-    workstation.batch(tiny, "--set", "lr=0.2")
+def test_what_a_person_rolled_back_stays_back(workstation: Workstation, trained: Path) -> None:
+    workstation.batch(trained, "--set", "lr=0.2")
     second = read_models.row(workstation.shed, "tiny").aliases["production"]
     assert second == 2
     workstation.type("models", "rollback", "tiny", "--reason", "no", "--yes")
-    ended = workstation.batch(tiny, "--set", "lr=0.2")
+    ended = workstation.batch(trained, "--set", "lr=0.2")
     assert ended.finished["status"] == "waiting"
     assert read_models.row(workstation.shed, "tiny").aliases["production"] == 1
 

@@ -16,9 +16,23 @@ from storage.read import models as read_models
 from storage.read import runs as read_runs
 from storage.shed import Shed
 from tests.journeys import projects
-from tests.journeys.conftest import Workstation
+from tests.journeys.conftest import IN_TORCH, Workstation
+from tests.points import SAVED
 
 Writer = Callable[[Path], object]
+FIT = """\
+import json, os, sys
+from pathlib import Path
+
+x = np.load(Path(os.environ["TRAINSHED_DATA"]) / "train" / "x.npy")
+with open(os.environ["TRAINSHED_METRICS"], "a") as file:
+    for step in range(5):
+        file.write(json.dumps({"step": step, "train/loss": 1 / (step + 1)}) + "\\n")
+weights = np.zeros(x.shape[1])
+weights[:2] = 2, 1
+saved(Path(os.environ["TRAINSHED_OUT"]) / "model.onnx", weights, 0.0)
+print("lr", sys.argv[2])
+"""
 
 
 def packaged_against_trained(shed: Shed, name: str) -> float:
@@ -72,24 +86,7 @@ def test_a_command_of_ones_own_is_tracked_and_packaged(workstation: Workstation,
     toml = (tiny / "trainshed.toml").read_text()
     toml = toml.replace('entry = "pipeline:train"', 'command = "python fit.py --lr {lr}"')
     (tiny / "trainshed.toml").write_text(toml)
-    (tiny / "fit.py").write_text(
-        """\
-import json, os, sys, warnings
-import numpy as np, torch
-warnings.simplefilter("ignore")
-data, out = os.environ["TRAINSHED_DATA"], os.environ["TRAINSHED_OUT"]
-x = np.load(data + "/train/x.npy")
-with open(os.environ["TRAINSHED_METRICS"], "a") as file:
-    for step in range(5):
-        file.write(json.dumps({"step": step, "train/loss": 1 / (step + 1)}) + "\\n")
-model = torch.nn.Linear(x.shape[1], 1)
-with torch.no_grad():
-    model.weight[:] = torch.tensor([[2.0, 1.0] + [0.0] * (x.shape[1] - 2)])
-torch.onnx.export(model, (torch.from_numpy(x[:4]),), out + "/model.onnx", input_names=["x"], output_names=["y"],
-                  dynamo=False, dynamic_axes={"x": {0: "n"}, "y": {0: "n"}})
-print("lr", sys.argv[2])
-"""
-    )
+    (tiny / "fit.py").write_text(SAVED + FIT)
     ended = workstation.batch(tiny)
     assert ended.code == 0, ended.told
     row = read_runs.row(workstation.shed, 1)
@@ -103,11 +100,7 @@ print("lr", sys.argv[2])
 def test_two_workers_train_under_torchrun(workstation: Workstation, tiny: Path) -> None:
     toml = (tiny / "trainshed.toml").read_text()
     (tiny / "trainshed.toml").write_text(toml.replace("gpus = 0", "gpus = 2"))
-    code = (
-        (tiny / "pipeline.py")
-        .read_text()
-        .replace("import torch\n", "import os, queue, random, torch, torch.distributed as dist\n")
-    )
+    code = IN_TORCH.replace("import torch\n", "import os, queue, random, torch, torch.distributed as dist\n")
     code = code.replace(
         "def train(run):\n",
         "def train(run):\n    dist.init_process_group('gloo')\n    assert run.world_size == 2\n"

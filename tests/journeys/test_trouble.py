@@ -16,32 +16,31 @@ from storage import metrics
 from storage.read import models as read_models
 from storage.read import runs as read_runs
 from tests.journeys.conftest import Workstation, write_points
+from tests.points import SAVED
 from tests.waiting import until
 
-SLOW = """\
-import pathlib, threading, torch
+SLOW = (
+    SAVED
+    + """\
+import pathlib, threading
 
 def train(run):
-    x, y = (torch.from_numpy(a) for a in run.data.train.tensors())
-    model = torch.nn.Linear(x.shape[1], 1)
-    state = run.restore()
-    start = 0
-    if state:
-        model.load_state_dict(state["model"])
-        start = state["epoch"] + 1
-    for epoch in range(start, 40):
+    x, y = run.data.train.tensors()
+    state = run.restore() or {"weights": np.zeros(x.shape[1]), "epoch": -1}
+    weights = state["weights"]
+    for epoch in range(state["epoch"] + 1, 40):
         run.log({"train/loss": 1.0 / (epoch + 1)}, step=epoch)
-        run.checkpoint({"model": model.state_dict(), "epoch": epoch}, step=epoch)
+        run.checkpoint({"weights": weights, "epoch": epoch}, step=epoch)
         if epoch == 20 and not pathlib.Path("go").exists():
             run.log({"train/loss": 0.0}, step=21)          # logged, but not checkpointed: it must not come twice
             pathlib.Path("reached").touch()
             while not run.should_stop:
                 threading.Event().wait(0.05)
             return None
-    with torch.no_grad():
-        model.weight[:] = torch.tensor([[2.0, 1.0] + [0.0] * (x.shape[1] - 2)])
-    return model
+    weights[:2] = 2, 1
+    return saved(run.dir / "own.onnx", weights, 0.0)
 """
+)
 
 
 def child_of(workstation: Workstation) -> Identity:
@@ -111,10 +110,9 @@ def test_ctrl_c_ends_everything_it_started(workstation: Workstation, tiny: Path)
     assert read_runs.run(workstation.shed, 1).status == "stopped"
 
 
-def test_a_renamed_column_stops_the_pipeline_and_is_named(workstation: Workstation, tiny: Path) -> None:
-    workstation.batch(tiny)
-    write_points(tiny / "data" / "two.csv", columns="a,bb,kind,label")
-    ended = workstation.batch(tiny)
+def test_a_renamed_column_stops_the_pipeline_and_is_named(workstation: Workstation, trained: Path) -> None:
+    write_points(trained / "data" / "two.csv", columns="a,bb,kind,label")
+    ended = workstation.batch(trained)
     assert ended.code == 3, ended.told
     assert ended.finished["status"] == "invalid"
     assert 'column "b" is missing' in ended.told
@@ -169,7 +167,8 @@ def test_an_error_in_the_users_code_names_its_line(workstation: Workstation, tin
 
 
 def test_nan_in_the_loss_is_told_and_refused_by_the_gate(workstation: Workstation, tiny: Path) -> None:
-    code = (tiny / "pipeline.py").read_text().replace("loss.item()", "float('nan') if epoch == 1 else loss.item()")
+    code = (tiny / "pipeline.py").read_text()
+    code = code.replace('"train/loss": loss', '"train/loss": np.nan if epoch == 1 else loss')
     (tiny / "pipeline.py").write_text(code)
     ended = workstation.batch(tiny)
     assert ended.code == 4, ended.told
@@ -243,7 +242,7 @@ def test_a_warning_of_the_child_is_told(workstation: Workstation, tiny: Path) ->
     until((project / "reached").exists)
     os.kill(child_of(workstation).pid, signal.SIGKILL)
     workstation.ended(process)
-    newest = max((workstation.shed.run_dir(1) / "checkpoints").glob("*.pt"), key=lambda path: path.stat().st_mtime_ns)
+    newest = max((workstation.shed.run_dir(1) / "checkpoints").glob("0*"), key=lambda path: path.stat().st_mtime_ns)
     newest.write_bytes(b"damaged")
     (project / "go").touch()
     ended = workstation.batch(project)

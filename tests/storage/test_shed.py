@@ -155,30 +155,45 @@ open_shed(Path({str(tmp_path)!r}))
     assert write_runs.create(shed, new_run()).id == 1
 
 
-WRITER = """
-import sys
+# Forked from one that has imported everything: they all come to the shed at the same moment.
+WRITERS = """
+import os, sys, traceback
 from pathlib import Path
 from storage.shed import open_shed
 from storage.write import runs
 from storage.tables import RunMetric
-sys.path.insert(0, str(Path(sys.argv[3])))
-shed = open_shed(Path(sys.argv[1]))
-for number in range(int(sys.argv[2])):
-    run = runs.create(shed, runs.NewRun(name="r", project="p", project_dir="/p", identity="i", code="c", spec={},
-                                        snapshot={}, params={"lr": 0.1, "n": number}))
-    metric = RunMetric(run_id=run.id, name="loss", last=float(number), count=1)
-    runs.progress(shed, run.id, {"loss": metric}, 0.5)
-    runs.finish(shed, run.id, "done", 0)
+
+def write():
+    shed = open_shed(Path(sys.argv[1]))
+    for number in range(int(sys.argv[3])):
+        run = runs.create(shed, runs.NewRun(name="r", project="p", project_dir="/p", identity="i", code="c", spec={},
+                                            snapshot={}, params={"lr": 0.1, "n": number}))
+        metric = RunMetric(run_id=run.id, name="loss", last=float(number), count=1)
+        runs.progress(shed, run.id, {"loss": metric}, 0.5)
+        runs.finish(shed, run.id, "done", 0)
+
+wait, go = os.pipe()
+for _ in range(int(sys.argv[2])):
+    if os.fork() == 0:
+        os.close(go)
+        os.read(wait, 1)
+        try:
+            write()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+os.close(go)
+sys.exit(any([os.wait()[1] for _ in range(int(sys.argv[2]))]))
 """
 
 
 def test_64_processes_create_and_write_one_shed_at_once(tmp_path: Path) -> None:
     """No "locked" error reaches anyone, every row arrives, and the file is sound."""
     processes, each = 64, 3
-    command = [sys.executable, "-c", WRITER, str(tmp_path / "shed"), str(each), str(Path.cwd())]
-    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(processes)]
-    failures = [error for process in running if (error := process.communicate()[1])]
-    assert failures == []
+    command = [sys.executable, "-c", WRITERS, str(tmp_path / "shed"), str(processes), str(each)]
+    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
     shed = open_shed(tmp_path / "shed")
     assert read_runs.count(shed) == processes * each
     assert read_runs.count(shed, "status=done lr=0.1 loss>=0") == processes * each
