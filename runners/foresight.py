@@ -11,15 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from runners.estimates import IDLE, LENGTHS
 from runners.gpus import Reading
 from runners.scheduling.reasons import gigabytes
 from storage.errors import UsageError
-from storage.project import TrainSection
 from storage.read.similar import PastPeak, peaks
 from storage.shed import Shed
+
+if TYPE_CHECKING:
+    from storage.project import TrainSection
 
 BATCHES = ("batch_size", "micro_batch", "micro_batch_size", "per_device_batch_size", "train_batch_size", "batch")
 WITHOUT_EFFECT = (*IDLE, *LENGTHS, "accumulation", "gradient_accumulation", "accumulation_steps")

@@ -11,7 +11,13 @@ Json = dict[str, Any]
 CLUSTERED = {"sqlite_with_rowid": False}  # rows lie in the order of their key: a run's values side by side
 
 
-class Audit(SQLModel, table=True):
+class Row(SQLModel):
+    """What all tables have in common: pydantic makes a validator when one is asked for, not at each start."""
+
+    model_config = {"defer_build": True}
+
+
+class Audit(Row, table=True):
     """Who changed what, when: one row for every write, in the same transaction."""
 
     id: int | None = Field(default=None, primary_key=True)
@@ -24,7 +30,7 @@ class Audit(SQLModel, table=True):
     detail: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
 
 
-class Dataset(SQLModel, table=True):
+class Dataset(Row, table=True):
     """A named collection of files that grows version by version."""
 
     id: int | None = Field(default=None, primary_key=True)
@@ -34,7 +40,7 @@ class Dataset(SQLModel, table=True):
     created_by: str
 
 
-class DatasetVersion(SQLModel, table=True):
+class DatasetVersion(Row, table=True):
     """An immutable manifest. `content` is the digest of its paths and hashes; `manifest` names the object it is in."""
 
     __tablename__ = "dataset_version"
@@ -57,7 +63,7 @@ class DatasetVersion(SQLModel, table=True):
     note: str = ""
 
 
-class Run(SQLModel, table=True):
+class Run(Row, table=True):
     """One execution of a pipeline or a command. `identity` is the hash of all that was frozen at launch."""
 
     __table_args__ = {"sqlite_autoincrement": True}  # an id that was removed is never given again
@@ -99,7 +105,7 @@ class Run(SQLModel, table=True):
     trial: int | None = None
 
 
-class Queued(SQLModel, table=True):
+class Queued(Row, table=True):
     """What a run asked of the queue. It waits while the run's status is `queued`; kept after, for the next attempt."""
 
     __tablename__ = "queued"
@@ -120,7 +126,7 @@ class Queued(SQLModel, table=True):
     reserved_since: float | None = None  # since when devices are kept for it
 
 
-class DeviceUse(SQLModel, table=True):
+class DeviceUse(Row, table=True):
     """A run's hold on one GPU or CPU slot, from its grant to its end: the hours that fair share counts."""
 
     __tablename__ = "device_use"
@@ -136,7 +142,7 @@ class DeviceUse(SQLModel, table=True):
     ended_at: float | None = None
 
 
-class Sweep(SQLModel, table=True):
+class Sweep(Row, table=True):
     """A search over a project's params. Its study lies in sweeps/ID/."""
 
     __table_args__ = {"sqlite_autoincrement": True}
@@ -155,7 +161,7 @@ class Sweep(SQLModel, table=True):
     best_trial: int | None = None
 
 
-class Trial(SQLModel, table=True):
+class Trial(Row, table=True):
     """One try of a sweep: the params that the sampler chose, its run, and what came of it."""
 
     sweep_id: int = Field(foreign_key="sweep.id", primary_key=True)
@@ -167,14 +173,14 @@ class Trial(SQLModel, table=True):
     last_step: int | None = None
 
 
-class Seen(SQLModel, table=True):
+class Seen(Row, table=True):
     """When each user last looked at the digest."""
 
     user: str = Field(primary_key=True)
     at: float
 
 
-class RunParam(SQLModel, table=True):
+class RunParam(Row, table=True):
     """A param of a run; `number` is set where it is one, so that ranges can be asked for."""
 
     __tablename__ = "run_param"
@@ -186,7 +192,7 @@ class RunParam(SQLModel, table=True):
     number: float | None = None
 
 
-class RunMetric(SQLModel, table=True):
+class RunMetric(Row, table=True):
     """What a metric came to: the series itself lies in the run's directory."""
 
     __tablename__ = "run_metric"
@@ -202,7 +208,7 @@ class RunMetric(SQLModel, table=True):
     nonfinite_step: int | None = None
 
 
-class RunTag(SQLModel, table=True):
+class RunTag(Row, table=True):
     """A word that people file runs under."""
 
     __tablename__ = "run_tag"
@@ -211,7 +217,7 @@ class RunTag(SQLModel, table=True):
     tag: str = Field(primary_key=True, index=True)
 
 
-class RunNote(SQLModel, table=True):
+class RunNote(Row, table=True):
     """A remark on a run, by a person or by `run.note`."""
 
     __tablename__ = "run_note"
@@ -223,7 +229,7 @@ class RunNote(SQLModel, table=True):
     text: str
 
 
-class Stage(SQLModel, table=True):
+class Stage(Row, table=True):
     """One stage of one run: what went in, what came out, and whose earlier work stood in where it was cached."""
 
     __table_args__ = (UniqueConstraint("run_id", "name"), Index("ix_stage_key_status", "key", "status"))
@@ -246,7 +252,7 @@ class Stage(SQLModel, table=True):
     reason: str = ""
 
 
-class Artifact(SQLModel, table=True):
+class Artifact(Row, table=True):
     """A file that a run saved; its bytes lie in objects/."""
 
     __table_args__ = (UniqueConstraint("run_id", "name"),)
@@ -259,7 +265,7 @@ class Artifact(SQLModel, table=True):
     created_at: float
 
 
-class Model(SQLModel, table=True):
+class Model(Row, table=True):
     """A named line of model versions; it carries its project's name."""
 
     id: int | None = Field(default=None, primary_key=True)
@@ -267,7 +273,7 @@ class Model(SQLModel, table=True):
     created_at: float
 
 
-class ModelVersion(SQLModel, table=True):
+class ModelVersion(Row, table=True):
     """A packaged model. `digest` names its ONNX file in objects/, `card` its model card."""
 
     __tablename__ = "model_version"
@@ -289,7 +295,7 @@ class ModelVersion(SQLModel, table=True):
     created_by: str
 
 
-class Alias(SQLModel, table=True):
+class Alias(Row, table=True):
     """A name that points at one version of a model: candidate, production, previous, or any other."""
 
     model_id: int = Field(foreign_key="model.id", primary_key=True)
@@ -299,7 +305,7 @@ class Alias(SQLModel, table=True):
     moved_by: str
 
 
-class Decision(SQLModel, table=True):
+class Decision(Row, table=True):
     """One entry of a model's history: what was decided about a version, by whom, on what evidence."""
 
     id: int | None = Field(default=None, primary_key=True)
@@ -316,7 +322,7 @@ class Decision(SQLModel, table=True):
     evidence: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
 
 
-class Endpoint(SQLModel, table=True):
+class Endpoint(Row, table=True):
     """A model's serving process on one host. `wanted` is what its user asked for, `settings` its `[serve]`."""
 
     name: str = Field(primary_key=True)
@@ -333,7 +339,7 @@ class Endpoint(SQLModel, table=True):
     stopped_at: float | None = None
 
 
-class Rollout(SQLModel, table=True):
+class Rollout(Row, table=True):
     """A second version that an endpoint serves beside the one its alias names: a canary, a shadow or one half of A/B.
 
     Going, it is what the endpoint comes back with after a kill -9 or a power cut.
@@ -359,7 +365,7 @@ class Rollout(SQLModel, table=True):
     figures: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
 
 
-class Trigger(SQLModel, table=True):
+class Trigger(Row, table=True):
     """What may set off a run of a project. Its user's agent acts on the request alone; `spec` is for those who read."""
 
     __table_args__ = (UniqueConstraint("user", "host", "project_dir", "name"), {"sqlite_autoincrement": True})
@@ -381,7 +387,7 @@ class Trigger(SQLModel, table=True):
     left_out: Json = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))  # path → why, and its stat
 
 
-class Firing(SQLModel, table=True):
+class Firing(Row, table=True):
     """What a trigger noticed once, what was decided, why, and what came of it. `key` tells what it noticed apart."""
 
     __table_args__ = (UniqueConstraint("trigger_id", "key"), {"sqlite_autoincrement": True})
@@ -401,7 +407,7 @@ class Firing(SQLModel, table=True):
     ended_at: float | None = None
 
 
-class Alert(SQLModel, table=True):
+class Alert(Row, table=True):
     """Something that people should know. The same `key` again, while nobody has acknowledged it, only counts up."""
 
     __table_args__ = (Index("ix_alert_user_project_key", "user", "project", "key"), {"sqlite_autoincrement": True})
@@ -427,7 +433,7 @@ class Alert(SQLModel, table=True):
     acknowledged_by: str = ""
 
 
-class Label(SQLModel, table=True):
+class Label(Row, table=True):
     """What one person said of one row of a prediction log. `batch` is the version of the dataset of labels it is in."""
 
     __table_args__ = (UniqueConstraint("project", "request", "row", "by"), {"sqlite_autoincrement": True})

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runners import foresight, supervisor
 from runners import gpus as gpu_readings
@@ -16,7 +16,6 @@ from runners.actions.forecasts import forecast
 from runners.agency import requests, session, starting
 from runners.agency.home import Home
 from runners.estimates import Spread
-from runners.pipeline import Event
 from storage.errors import RunFailed, UsageError
 from storage.names import checked_name
 from storage.read import queue as read_queue
@@ -27,6 +26,9 @@ from storage.write import queue as write_queue
 from storage.write import runs as write_runs
 from storage.write.queue import Ask
 from storage.write.runs import NewRun
+
+if TYPE_CHECKING:
+    from runners.pipeline import Event
 
 COMMANDS = "commands"  # the project under which `trainshed exec` files its runs, outside of a project
 
