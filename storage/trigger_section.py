@@ -10,15 +10,17 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from storage.sections import Fault, Section
 
-On = Literal["new-data", "schedule", "drift", "code"]
+On = Literal["new-data", "schedule", "drift", "performance", "code"]
 Do = Literal["retrain", "notify", "wait"]
+Then = Literal["promote", "canary", "notify", "approve"]
 Severity = Literal["info", "warning", "critical"]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}$")]
 Minutes = Annotated[float, Field(ge=0, le=366 * 24 * 60, allow_inf_nan=False)]
 
 OF_KIND: dict[str, tuple[str, ...]] = {  # the keys that only one kind of trigger has
     "schedule": ("cron", "timezone"),
-    "drift": ("psi", "columns", "every_minutes", "window_hours", "min_rows"),
+    "drift": ("psi", "columns", "predictions", "every_minutes", "window_hours", "min_rows"),
+    "performance": ("drop", "estimate", "every_minutes", "window_hours", "min_rows"),
     "code": ("branch",),
     "new-data": ("min_rows",),
 }
@@ -33,6 +35,8 @@ class TriggerSection(Section):
     Attributes:
         name: what it is called; default: its `on`.
         do: `retrain` launches the pipeline, `notify` only tells, `wait` asks a person first.
+        then: what becomes of a version that passed the gate: `promote`, `canary`, or production stays, and people are
+            told (`notify`) or asked (`approve`). Default: what the project's [gate] and [serve] say.
         cooldown_minutes: it stays quiet for so long after a run of it began.
         most_a_day: runs it may start within 24 hours.
         quiet_seconds: files count once they have not changed for so long.
@@ -42,7 +46,10 @@ class TriggerSection(Section):
         min_rows: fewer new rows than this do not count.
         psi: how far a column must have moved (population stability index), beyond chance.
         columns: those that count; default: all inputs of the model.
-        every_minutes: how often drift is measured.
+        predictions: whether drift of what the model predicts counts too.
+        drop: how much worse the metric must be than when the model was evaluated, in its own unit, beyond chance.
+        estimate: whether an estimate from the model's confidence counts where the truth has not come yet.
+        every_minutes: how often drift or performance is measured.
         window_hours: the predictions of so many hours are compared.
         branch: whose new commits count; default: what is checked out.
     """
@@ -50,6 +57,7 @@ class TriggerSection(Section):
     on: On
     name: Name | None = None
     do: Do = "retrain"
+    then: Then | None = None
     cooldown_minutes: Minutes = 0.0
     most_a_day: Annotated[int, Field(ge=1, le=10_000)] = 24
     quiet_seconds: Annotated[float, Field(ge=0.1, le=86_400)] = 5.0
@@ -60,6 +68,9 @@ class TriggerSection(Section):
     min_rows: Annotated[int, Field(ge=1)] = 1
     psi: Annotated[float, Field(gt=0, le=100)] = 0.25
     columns: list[str] = Field(default_factory=list)
+    predictions: bool = True
+    drop: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.05
+    estimate: bool = True
     every_minutes: Annotated[float, Field(ge=0.01, le=7 * 24 * 60)] = 30.0
     window_hours: Annotated[float, Field(gt=0, le=366 * 24)] = 24.0
     branch: str | None = None
@@ -117,11 +128,13 @@ class AlertsSection(Section):
         to: `env:NAME` or `file:PATH`, each holding one or more addresses.
         least: alerts below this severity are only listed.
         quiet_hours: such as `22:00-07:00` in `timezone`: only critical alerts are sent then, the others after.
+        report: when a report is sent, such as `["08:00", "14:00", "20:00"]` in `timezone`.
     """
 
     to: list[str] = Field(default_factory=list)
     least: Severity = "warning"
     quiet_hours: str | None = None
+    report: list[str] = Field(default_factory=list)
     timezone: str = "UTC"
 
     @field_validator("to")
@@ -138,6 +151,13 @@ class AlertsSection(Section):
     @classmethod
     def _known_zone(cls, value: str) -> str:
         return checked_zone(value)
+
+    @field_validator("report")
+    @classmethod
+    def _times(cls, value: list[str]) -> list[str]:
+        if not all(CLOCK.fullmatch(each) for each in value):
+            raise ValueError('expected times of the day, such as ["08:00", "14:00", "20:00"]')
+        return value
 
     @field_validator("quiet_hours")
     @classmethod

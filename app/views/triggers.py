@@ -19,6 +19,7 @@ def trigger_facts(row: TriggerRow) -> dict[str, Any]:
         "project": trigger.project,
         "on": trigger.kind,
         "do": trigger.spec.get("do", "retrain"),
+        "then": trigger.spec.get("then"),
         "status": trigger.status,
         "reason": trigger.reason,
         "note": trigger.note,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runners.agency import starting
 from runners.agency.home import Home
 from runners.alerting import addresses
 from runners.alerting.sending import send
@@ -63,4 +64,6 @@ def attempt(shed: Shed, project_dir: Path) -> Tested:
     faults = [fault for fault in (send(each, title=title, body=title, severity="info") for each in to) if fault]
     if faults:
         raise RunFailed(f"{len(faults)} of {len(to)} addresses did not take it: " + "; ".join(faults))
+    if spec.alerts.report:
+        starting.ensure(shed)
     return Tested(len(to))

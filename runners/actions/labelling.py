@@ -14,9 +14,9 @@ from runners.labelling.agreeing import Agreement
 from runners.labelling.batches import LabelledRow
 from runners.labelling.choosing import Asked
 from runners.labelling.gaining import Gain
+from runners.monitoring import samples
 from runners.opening import manifest_of
 from runners.packaging.signature import Signature
-from runners.triggers import samples
 from storage import predictions
 from storage.errors import UsageError, nearest
 from storage.hashing import hash_bytes

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runners.evaluation import scores
+import duckdb
+
 from runners.evaluation.slices import SliceRow
-from runners.monitoring import answers, histograms, performance, traffic
+from runners.monitoring import answers, drift, histograms, performance, samples, traffic
+from runners.monitoring.answers import Answers
 from runners.monitoring.behind import Behind, behind
+from runners.monitoring.drift import ColumnDrift
 from runners.monitoring.harm import ColumnHarm, ranked
 from runners.monitoring.histograms import Histogram
 from runners.monitoring.performance import STEPS, Performance, Step
 from runners.monitoring.traffic import Bucket
 from runners.serving import figures, standing
-from runners.triggers import drift, samples
-from runners.triggers.drift import ColumnDrift
 from storage import predictions
 from storage import traffic as traffic_log
 from storage.durable import write_whole
-from storage.errors import TrainshedError
+from storage.errors import ShedError, TrainshedError
 from storage.read import endpoints as read_endpoints
 from storage.read import models as read_models
 from storage.serve_section import ServeSection
@@ -33,6 +35,7 @@ __all__ = [
 ]  # fmt: skip
 
 DAY_S = 24 * 3600.0
+READS = 3  # a file of the log becomes another one while it is read, once in a while
 LEAST_ROWS = 50  # fewer say nothing about a distribution
 
 
@@ -73,67 +76,81 @@ def monitor(shed: Shed, endpoint: str, window_s: float = DAY_S) -> Monitored:
         ShedError: when its log cannot be read.
     """
     row = read_endpoints.named(shed, endpoint)
-    folder = shed.endpoint_dir(row.name)
     until = time.time()
     since = until - window_s
-    version = _version(shed, row, folder)
+    version = _version(shed, row)
     stood = behind(shed, version) if version is not None else None
-    found = Monitored(row.name, row.model, version.number if version else None, since, until, 0, [])
-    notes = [] if version is not None else [f"no version of {row.model} has served yet"]
     seconds = traffic.bucket_seconds(window_s)
-    with predictions.connect(folder / "log") as con:
-        rows, latencies = answers.count(con, since), answers.latencies(con, since, seconds)
-        asked = answers.drawn(con, stood.signature, stood.version.number, since) if stood else None
-        known = answers.known(con, stood.signature, stood.version.number, since, stood.slices) if stood else None
+    logged = _logged(shed, row, stood, since, seconds)
+    found = Monitored(
+        endpoint=row.name,
+        model=row.model,
+        version=version.number if version is not None else None,
+        since=since,
+        until=until,
+        rows=logged.rows,
+        traffic=_traffic(shed, row, logged, since, until, seconds),
+    )
+    if stood is None:
+        return replace(found, notes=[f"no version of {row.model} has served yet"])
+    step_s = max(traffic.bucket_seconds(window_s * traffic.MOST_BUCKETS / STEPS), seconds)
+    return _judged(shed, row, found, stood, logged, step_s)
+
+
+@dataclass(frozen=True)
+class _Logged:
+    """What the log holds: predictions, requests by bucket, rows drawn, and rows of which the truth is known."""
+
+    rows: int
+    latencies: dict[int, tuple[int, float, float]]
+    asked: Answers | None
+    known: Answers | None
+
+
+def _logged(shed: Shed, row: Endpoint, stood: Behind | None, since: float, seconds: float) -> _Logged:
+    folder = shed.endpoint_dir(row.name) / "log"
+    for _ in range(READS):
+        with suppress(duckdb.IOException), predictions.connect(folder) as con:
+            asked = answers.drawn(con, stood.signature, stood.version.number, since) if stood else None
+            known = answers.known(con, stood.signature, stood.version.number, since, stood.slices) if stood else None
+            return _Logged(answers.count(con, since), answers.latencies(con, since, seconds), asked, known)
+    raise ShedError("its files change faster than they can be read", place=str(folder), todo="look again")
+
+
+def _traffic(shed: Shed, row: Endpoint, logged: _Logged, since: float, until: float, seconds: float) -> list[Bucket]:
+    folder = shed.endpoint_dir(row.name)
     first = [traffic_log.Sample(row.created_at, {})] if row.created_at >= since else []
     counted = [*first, *traffic_log.read(folder, since), traffic_log.Sample(until, figures.totals(folder).counters)]
     share = ServeSection.model_validate(row.settings).log.sample
-    buckets = traffic.buckets(counted, latencies, since, until, seconds, share)
-    found = Monitored(**{**vars(found), "rows": rows, "traffic": buckets, "notes": notes})
-    if stood is None or asked is None or known is None:
-        return found
-    drifted = _drift(stood, row, folder, since, rows, notes)
-    histogram, estimate, metric = None, None, stood.metric
-    step_s = max(traffic.bucket_seconds(window_s * traffic.MOST_BUCKETS / STEPS), seconds)
-    if stood.said is None:
+    return traffic.buckets(counted, logged.latencies, since, until, seconds, share)
+
+
+def _judged(shed: Shed, row: Endpoint, found: Monitored, stood: Behind, logged: _Logged, step_s: float) -> Monitored:
+    """With drift, predictions, performance and its estimate."""
+    notes: list[str] = []
+    task, classes, metric = stood.signature.task, stood.signature.classes, stood.metric
+    assert logged.asked is not None and logged.known is not None
+    histogram, estimate = None, None
+    if stood.said is None or stood.truth is None:
         notes.append("the rows that the model was evaluated on are gone: nothing to compare its predictions with")
     else:
-        histogram = histograms.histogram(stood.signature.task, stood.signature.classes, asked.prediction, stood.said)
-        if stood.truth is not None:
-            evaluated = stood.truth, stood.said
-            estimate = performance.estimated(asked, stood.signature.task, metric, evaluated, step_s=step_s)
-    measured = performance.measured(
-        known, stood.signature.task, metric, reference=_reference(stood, metric), step_s=step_s
-    )
+        histogram = histograms.histogram(task, classes, logged.asked.prediction, stood.said)
+        estimate = performance.estimated(logged.asked, task, metric, (stood.truth, stood.said), step_s=step_s)
+    measured = performance.measured(logged.known, task, metric, reference=stood.reference, step_s=step_s)
     if measured is None:
-        notes.append(f"{len(known):,} predictions have a truth; performance needs {performance.FEWEST}")
-    return Monitored(
-        **{
-            **vars(found),
-            "drift": drifted,
-            "predictions": histogram,
-            "performance": measured,
-            "estimate": estimate,
-        }
-    )
+        notes.append(f"{len(logged.known):,} predictions have a truth; performance needs {performance.FEWEST}")
+    drifted = _drift(stood, row, shed.endpoint_dir(row.name), found.since, found.rows, notes)
+    return replace(found, drift=drifted, predictions=histogram, performance=measured, estimate=estimate, notes=notes)
 
 
-def _version(shed: Shed, row: Endpoint, folder: Path) -> ModelVersion | None:
+def _version(shed: Shed, row: Endpoint) -> ModelVersion | None:
     """What serves, or served last; else what the alias names."""
-    stood = standing.read(folder)
+    stood = standing.read(shed.endpoint_dir(row.name))
     if stood is not None and stood.serving:
         found = read_models.with_digest(shed, row.model, stood.serving["digest"])
         if found is not None:
             return found
     return read_models.aliased(shed, row.model, row.alias)
-
-
-def _reference(stood: Behind, metric: str) -> float | None:
-    """The metric when the version was evaluated."""
-    value = stood.version.metrics.get(metric)
-    if value is None and stood.truth is not None and stood.said is not None:
-        value = scores.score(stood.signature.task, stood.truth, stood.said, stood.signature.classes).values.get(metric)
-    return float(value) if value is not None else None
 
 
 def _drift(

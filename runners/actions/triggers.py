@@ -11,8 +11,20 @@ from pathlib import Path
 from runners.agency import starting
 from runners.agency.home import Home
 from runners.alerting import addresses
+from runners.monitoring.harm import ColumnHarm
 from runners.opening import manifest_of
-from runners.triggers import acting, committed, drifting, leaving_out, new_data, orders, policy, process, schedule
+from runners.triggers import (
+    acting,
+    committed,
+    drifting,
+    leaving_out,
+    new_data,
+    orders,
+    performing,
+    policy,
+    process,
+    schedule,
+)
 from runners.triggers.orders import Orders
 from storage.errors import UsageError, nearest
 from storage.globs import Found, expand
@@ -227,6 +239,11 @@ def attempt(shed: Shed, which: str, *, project: str | None = None) -> Tried:
         lines.append(f"{'seen already' if seen else 'new'}: commit {commit[:10]} {title}")
     elif spec.on == "drift":
         lines += _drift_now(shed, trigger, spec)
+    elif spec.on == "performance":
+        judged = performing.judge(shed, load_project(Path(trigger.project_dir)), spec)
+        lines.append(judged.told if judged else "there is no production model, or nothing to judge it by yet")
+        if judged and judged.bad(spec.drop):
+            lines.append(f"it lost {judged.performance.loss:.3f}, at least {spec.drop:g}: it would fire")
     else:
         lines += _files_now(shed, trigger)
     begun = read_triggers.runs_since(shed, trigger.id or 0, time.time() - policy.DAY_S)
@@ -241,7 +258,15 @@ def _drift_now(shed: Shed, trigger: Trigger, spec: TriggerSection) -> list[str]:
         return ["there is no production model, or too few rows to compare with what it was trained on"]
     shifted = measured.shifted(spec)
     lines = [drifting.told(measured, shifted)] if shifted else [f"no column has shifted: {measured.of}"]
-    return lines + [f"{d.column}: PSI {d.psi:.3f}, JS {d.js:.3f}, p {d.p:.2g}" for d in measured.columns[:SHOWN]]
+    if measured.predictions is not None:
+        lines.append(f"predictions: PSI {measured.predictions.psi:.3f}, p {measured.predictions.p:.2g}")
+    return lines + [_told(each) for each in measured.columns[:SHOWN]]
+
+
+def _told(each: ColumnHarm) -> str:
+    moved = each.drift
+    leans = f", importance {each.importance:.4f}" if each.importance is not None else ""
+    return f"{moved.column}: PSI {moved.psi:.3f}, JS {moved.js:.3f}, p {moved.p:.2g}{leans}"
 
 
 def _files_now(shed: Shed, trigger: Trigger) -> list[str]:

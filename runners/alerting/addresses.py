@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,13 +27,15 @@ class Book:
     section: AlertsSection
     project_dir: Path
     held: dict[str, str] = field(default_factory=dict)  # NAME → its value
+    kept_at: float = 0.0
 
 
 def keep(home: Home, project: str, section: AlertsSection, project_dir: Path, env: Mapping[str, str]) -> list[str]:
     """Write down where alerts of a project go; returns a warning for each address that is not there now."""
     names = [given.removeprefix("env:") for given in section.to if given.startswith("env:")]
     held = {name: env[name] for name in names if env.get(name)}
-    book = {"section": section.model_dump(mode="json"), "project_dir": str(project_dir), "held": held}
+    said = section.model_dump(mode="json")
+    book = {"section": said, "project_dir": str(project_dir), "held": held, "kept_at": time.time()}
     path = _path(home, project)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     write_whole(path, json.dumps(book).encode(), mode=0o600)
@@ -52,7 +55,14 @@ def find(home: Home, project: str) -> Book | None:
         told = json.loads(_path(home, project).read_bytes())
     except (OSError, ValueError):
         return None
-    return Book(AlertsSection.model_validate(told["section"]), Path(told["project_dir"]), told["held"])
+    section = AlertsSection.model_validate(told["section"])
+    return Book(section, Path(told["project_dir"]), told["held"], told.get("kept_at", 0.0))
+
+
+def every(home: Home) -> dict[str, Book]:
+    """The projects of which this user has said where their alerts go."""
+    found = {path.stem: find(home, path.stem) for path in sorted((home.root / "alerts").glob("*.json"))}
+    return {project: book for project, book in found.items() if book is not None}
 
 
 def addresses(book: Book) -> list[str]:

@@ -13,7 +13,7 @@ def quiet_until(hours: str | None, timezone: str, now: float) -> float | None:
     """
     if hours is None:
         return None
-    begin, end = (_clock(part) for part in hours.split("-"))
+    begin, end = (clock(part) for part in hours.split("-"))
     zone = ZoneInfo(timezone)
     here = datetime.fromtimestamp(now, zone)
     for day in (-1, 0):
@@ -24,6 +24,7 @@ def quiet_until(hours: str | None, timezone: str, now: float) -> float | None:
     return None
 
 
-def _clock(text: str) -> time:
+def clock(text: str) -> time:
+    """`7:30` as a time of the day."""
     hour, _, minute = text.strip().partition(":")
     return time(int(hour), int(minute))

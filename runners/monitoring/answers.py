@@ -89,7 +89,7 @@ def _read(
     prediction = np.stack(guessed, axis=1) if signature.task == "multiclass" else guessed[0]
     truth = truths(list(np.ma.filled(found["truth"].astype(object), None)), signature)
     columns = {name: found[f"c{place}"] for place, name in enumerate(names)}
-    finite: NDArray[np.bool_] = np.isfinite(prediction).all(axis=tuple(range(1, prediction.ndim)))
+    finite = np.asarray(np.isfinite(prediction).all(axis=tuple(range(1, prediction.ndim))), bool)
     return Answers(np.asarray(found["at"]), prediction, truth, columns).where(finite)
 
 

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from runners.evaluation import scores
 from runners.evaluation.heldout import Floats, HeldOut
 from runners.evaluation.importance import permutation_importance
 from runners.evaluation.scores import HEADLINE, METRICS
+from runners.monitoring import samples
+from runners.monitoring.samples import Columns
 from runners.opening import manifest_of
 from runners.packaging.scoring import Scorer, chunks
 from runners.packaging.signature import Signature
-from runners.triggers import samples
-from runners.triggers.samples import Columns
 from storage.project import ProjectSpec
 from storage.read import datasets as read_datasets
 from storage.read import runs as read_runs
@@ -75,13 +76,27 @@ class Behind:
         if kept is not None and kept.exists():
             return np.asarray(np.load(kept))
         rows = self.heldout
-        return rows.predicted_by(self._model(), self.signature) if rows is not None else None
+        return rows.predicted_by(self.model, self.signature) if rows is not None else None
 
     @property
     def truth(self) -> NDArray[np.float64] | None:
         """The targets of these rows, [n] 0/1, class index, or value."""
         rows = self.heldout
         return np.asarray(rows.target, np.float64) if rows is not None else None
+
+    @property
+    def reference(self) -> float | None:
+        """The metric when it was evaluated; None where nobody knows."""
+        value = self.version.metrics.get(self.metric)
+        if value is None and self.truth is not None and self.said is not None:
+            found = scores.score(self.signature.task, self.truth, self.said, self.signature.classes)
+            value = found.values.get(self.metric)
+        return float(value) if value is not None else None
+
+    @cached_property
+    def model(self) -> Path:
+        """The packaged model, whose bytes were looked at. Raises ShedError where it is damaged or missing."""
+        return self.shed.objects.verify(self.version.digest)
 
     def importance(self) -> dict[str, float]:
         """How much the metric loses where a column's values change places, on rows it was evaluated on; else empty.
@@ -94,7 +109,7 @@ class Behind:
             return {}
         feeds = next(chunks(rows.raw, self.signature, stop=len(truth)))
         chosen = np.random.default_rng(0).permutation(len(next(iter(feeds.values()))))[:ASKED]
-        scorer = Scorer(self._model(), self.signature)
+        scorer = Scorer(self.model, self.signature)
         return permutation_importance(
             scorer.predict_arrays,
             {name: values[chosen] for name, values in feeds.items()},
@@ -102,9 +117,6 @@ class Behind:
             self.signature.task,
             self.metric,
         )
-
-    def _model(self) -> Path:
-        return self.shed.objects.verify(self.version.digest)
 
 
 def behind(shed: Shed, version: ModelVersion) -> Behind:

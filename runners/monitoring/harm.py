@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from runners.triggers.drift import CHANCE, ColumnDrift
+from runners.monitoring.drift import CHANCE, ColumnDrift
 
 
 @dataclass(frozen=True)

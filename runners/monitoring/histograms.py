@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from runners.evaluation.decisions import decided
 from runners.evaluation.heldout import Floats
-from runners.evaluation.scores import decided
-from runners.triggers import drift
-from runners.triggers.drift import ColumnDrift
+from runners.monitoring import drift
+from runners.monitoring.drift import ColumnDrift
 from storage.project import Task
 
 BINS = 20

@@ -11,12 +11,12 @@ from runners.actions.queueing import Wanted
 from runners.agency import requests
 from runners.agency.home import Home
 from runners.datasets.adding import Added
+from runners.triggers import afterwards, deciding, drifting
 from runners.triggers.orders import Orders
 from runners.triggers.window import windowed
 from storage.errors import DataInvalid, TrainshedError
 from storage.project import load_project
 from storage.read import datasets as read_datasets
-from storage.read import models as read_models
 from storage.read import runs as read_runs
 from storage.read import triggers as read_triggers
 from storage.shed import Shed
@@ -32,6 +32,8 @@ ENDED = ("done", "failed", "stopped", "refused", "invalid", "waiting")
 
 def carry_out(shed: Shed, trigger: Trigger, orders: Orders, firing: Firing) -> str:
     """Do what was decided about a firing that was only seen so far; returns why it has to wait, where it does."""
+    if firing.decision in ("wait", "notify"):
+        firing = _measure(shed, orders, firing)
     assert firing.id is not None
     if firing.decision == "wait":
         write_triggers.ask_person(shed, firing.id)
@@ -41,7 +43,8 @@ def carry_out(shed: Shed, trigger: Trigger, orders: Orders, firing: Firing) -> s
         write_triggers.end(shed, firing.id, "told")
     else:
         try:
-            launch(shed, trigger, orders, firing)
+            if launch(shed, trigger, orders, firing) is not None:
+                _measure(shed, orders, firing)  # not before: it takes a second, and the run can begin meanwhile
         except DataInvalid as err:
             if time.time() - firing.at < PATIENCE_S:
                 return f"cannot start yet: {err.message}"
@@ -58,7 +61,7 @@ def launch(shed: Shed, trigger: Trigger, orders: Orders, firing: Firing) -> Run 
         TrainshedError: when the project cannot be started as it is.
     """
     assert firing.id is not None
-    spec = windowed(load_project(orders.project_dir), orders.spec)
+    spec = afterwards.ordered(windowed(load_project(orders.project_dir), orders.spec), orders.spec.then)
     if firing.dataset_version_id is not None:
         dataset, version = read_datasets.version_by_id(shed, firing.dataset_version_id)
         added = Added(shed, dataset, version, False, 0)
@@ -84,8 +87,26 @@ def left_out(shed: Shed, trigger: Trigger) -> Collection[str]:
     return {path for row in rows if row.project_dir == trigger.project_dir for path in row.left_out}
 
 
-def settle(shed: Shed, trigger: Trigger, firing: Firing) -> None:
-    """Write down what came of a firing whose run has ended, and tell it."""
+def _measure(shed: Shed, orders: Orders, firing: Firing) -> Firing:
+    """How far the values of new rows are from what production learnt goes into the evidence, and into why."""
+    if firing.dataset_version_id is None or firing.id is None or "shift" in firing.evidence:
+        return firing
+    try:
+        project = load_project(orders.project_dir)
+        found = drifting.of_new_rows(shed, project, read_datasets.version_by_id(shed, firing.dataset_version_id)[1])
+    except TrainshedError:  # the run says what is wrong with the data
+        return firing
+    if found is None:
+        return firing
+    told = deciding.shifted(found.shifted(orders.spec))
+    return write_triggers.measured(shed, firing.id, f"{firing.why}; {told}", drifting.evidence(found))
+
+
+def settle(shed: Shed, trigger: Trigger, orders: Orders | None, firing: Firing) -> None:
+    """Write down what came of a firing whose run has ended, and whose canary has, where it had one; and tell it.
+
+    Without `orders`, which a person may have removed, the version is left as the run left it.
+    """
     assert firing.id is not None and firing.run_id is not None
     try:
         run = read_runs.run(shed, firing.run_id)
@@ -94,7 +115,17 @@ def settle(shed: Shed, trigger: Trigger, firing: Firing) -> None:
         return
     if run.status not in ENDED:
         return
-    outcome = came_to(shed, run)
+    then = orders.spec.then if orders is not None else None
+    outcome: str | None = None
+    if orders is not None and then in ("promote", "canary") and run.status == "waiting":
+        try:
+            afterwards.carry_on(shed, run, load_project(orders.project_dir), then)
+            run = read_runs.run(shed, firing.run_id)
+        except TrainshedError as err:
+            outcome = f"run {run.id} passed the gate, but: {err.message}"
+    outcome = outcome or afterwards.came_to(shed, run, then)
+    if outcome is None:
+        return
     severity: Severity = "info" if run.status == "done" else "warning"
     if run.status in ("failed", "invalid"):
         severity = "critical"
@@ -108,18 +139,6 @@ def settle(shed: Shed, trigger: Trigger, firing: Firing) -> None:
             body=f"set off by {trigger.name}: {firing.why}",
             subject=f"run {run.id}",
         )
-
-
-def came_to(shed: Shed, run: Run) -> str:
-    """How a run ended, in one line."""
-    why = f": {run.reason.splitlines()[0]}" if run.reason else ""
-    if run.status == "done":
-        production = read_models.aliased(shed, run.project, "production")
-        if production is not None and production.run_id == run.id:
-            return f"run {run.id} is done, v{production.number} is production now"
-        return f"run {run.id} is done, production did not change"
-    words = {"refused": "was refused by the gate", "invalid": "was stopped by data validation"}
-    return f"run {run.id} {words.get(run.status, run.status)}{why}"
 
 
 def _failed(shed: Shed, trigger: Trigger, firing: Firing, err: TrainshedError) -> None:

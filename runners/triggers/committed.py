@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from runners.triggers import policy
+from runners.triggers.breaking import break_off
 from runners.triggers.orders import Orders
 from storage.errors import RunFailed
 from storage.read import triggers as read_triggers
@@ -38,6 +39,8 @@ class Code:
         if commit != self.seen:
             begun = read_triggers.runs_since(self.shed, self.trigger_id, time.time() - policy.DAY_S)
             allowed = policy.verdict(self.orders.spec, begun, time.time())
+            if allowed.breaks:
+                break_off(self.shed, read_triggers.trigger(self.shed, self.trigger_id), allowed.why)
             if not allowed.allowed:
                 return now + LOOK_S
             notice(self.shed, self.trigger_id, self.orders, commit, title, self.orders.spec.do)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runners.monitoring.drift import ColumnDrift
 from storage import dataset_diff
-from storage.dataset_diff import ColumnChange, Diff, Shift
+from storage.dataset_diff import ColumnChange, Diff
 from storage.manifests import Column, Entry, Manifest
 from storage.trigger_section import TriggerSection
 
@@ -39,12 +40,11 @@ def decide(spec: TriggerSection, changes: Diff) -> Decided:
     return Decided(spec.do, f"{told}{gained}")
 
 
-def shifted(shifts: Mapping[str, Sequence[Shift]], least: float) -> str:
-    """The columns whose values moved most, in a few words; empty where none did."""
-    found = [(shift.psi, shift.column) for table in shifts.values() for shift in table if shift.psi >= least]
-    names = [f"{column} (PSI {psi:.2f})" for psi, column in sorted(found, reverse=True)]
+def shifted(columns: Sequence[ColumnDrift]) -> str:
+    """The columns whose values moved, in a few words; `columns` begins with the one that matters most."""
+    names = [f"{each.column} (PSI {each.psi:.2f})" for each in columns]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"values shifted: {', '.join(names[:3])}{more}" if names else ""
+    return f"values shifted: {', '.join(names[:3])}{more}" if names else "values as production knows them"
 
 
 def skew(known: Manifest, table: str, columns: Sequence[Column], rows: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""The drift trigger: what the model is asked now, or the newest files, against what it was trained on."""
+"""The drift trigger: what the model is asked and says now, or the newest files, against what it was trained on."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from typing import Any
 
 from blake3 import blake3
 
+from runners.monitoring import answers, drift, histograms, samples
+from runners.monitoring.behind import Behind, behind
+from runners.monitoring.drift import ColumnDrift
+from runners.monitoring.harm import ColumnHarm, ranked
 from runners.opening import manifest_of
-from runners.triggers import drift, policy, samples
-from runners.triggers.drift import ColumnDrift
-from runners.triggers.orders import Orders
+from runners.triggers.measuring import Found
+from storage import predictions
 from storage.errors import TrainshedError
-from storage.project import ProjectSpec, load_project
+from storage.project import ProjectSpec
 from storage.read import datasets as read_datasets
 from storage.read import endpoints as read_endpoints
 from storage.read import models as read_models
-from storage.read import triggers as read_triggers
 from storage.shed import Shed
-from storage.tables import Endpoint, ModelVersion, Trigger
+from storage.tables import DatasetVersion, Endpoint, ModelVersion
 from storage.trigger_section import TriggerSection
-from storage.write import triggers as write_triggers
 
 SHOWN = 20
 LEAST_ROWS = 50  # fewer say nothing about a distribution
@@ -31,64 +32,39 @@ LEAST_ROWS = 50  # fewer say nothing about a distribution
 
 @dataclass(frozen=True)
 class Measured:
-    """The drift of the inputs of a model version. `of` says of what, `rows` how many of it were drawn."""
+    """The drift of the inputs of a model version, the most harmful first.
+
+    Attributes:
+        of: what was compared, and `rows` how many of it were drawn.
+        predictions: the drift of what the model said, where it was asked.
+    """
 
     version: ModelVersion
     of: str
     rows: int
-    columns: list[ColumnDrift]
+    columns: list[ColumnHarm]
+    predictions: ColumnDrift | None = None
 
     def shifted(self, spec: TriggerSection) -> list[ColumnDrift]:
-        """The columns that count, the one that moved most first."""
+        """The columns that count, the most harmful first, and the predictions last."""
         wanted = set(spec.columns)
-        return [d for d in self.columns if d.shifted(spec.psi) and (not wanted or d.column in wanted)]
+        moved = [each.drift for each in self.columns if not wanted or each.column in wanted]
+        if self.predictions is not None and spec.predictions:
+            moved.append(self.predictions)
+        return [each for each in moved if each.shifted(spec.psi)]
 
 
-class Drift:
-    """Measures every so many minutes; the same columns of the same production version fire once."""
-
-    def __init__(self, shed: Shed, trigger: Trigger, orders: Orders) -> None:
-        self.shed = shed
-        self.trigger_id = trigger.id or 0
-        self.orders = orders
-        self.note = trigger.note
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-    def look(self, now: float) -> float:
-        """Measure; returns the monotonic time at which to do so again."""
-        spec = self.orders.spec
-        try:
-            measured = measure(self.shed, load_project(self.orders.project_dir), spec)
-        except TrainshedError as err:
-            measured, note = None, err.message
-        else:
-            note = "waits for a production model, and for rows to compare" if measured is None else ""
-        shifted = measured.shifted(spec) if measured is not None else []
-        if measured is not None and shifted:
-            begun = read_triggers.runs_since(self.shed, self.trigger_id, time.time() - policy.DAY_S)
-            allowed = policy.verdict(spec, begun, time.time())
-            if allowed.allowed:
-                self._fire(measured, shifted)
-            else:
-                note = f"drift waits: {allowed.why}"
-        if note != self.note:
-            self.note = note
-            write_triggers.remark(self.shed, self.trigger_id, note)
-        return now + spec.every_minutes * 60
-
-    def _fire(self, measured: Measured, shifted: Sequence[ColumnDrift]) -> None:
-        names = sorted(each.column for each in shifted)
-        what = blake3(repr((measured.version.id, names)).encode()).hexdigest()
-        write_triggers.notice(
-            self.shed,
-            self.trigger_id,
-            f"drift {what}",
-            decision=self.orders.spec.do,
-            why=told(measured, shifted),
-            evidence=evidence(measured),
-        )
+def look(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> Found:
+    """Measure; the same columns of the same production version are one trouble. Raises as `measure`."""
+    measured = measure(shed, project, spec)
+    if measured is None:
+        return Found("waits for a production model, and for rows to compare")
+    shifted = measured.shifted(spec)
+    if not shifted:
+        return Found("")
+    names = sorted(each.column for each in shifted)
+    what = blake3(repr((measured.version.id, names)).encode()).hexdigest()
+    return Found("", told(measured, shifted), f"drift {what}", evidence(measured))
 
 
 def told(measured: Measured, shifted: Sequence[ColumnDrift]) -> str:
@@ -103,8 +79,13 @@ def evidence(measured: Measured) -> dict[str, Any]:
         "model_version": measured.version.number,
         "of": measured.of,
         "rows_compared": measured.rows,
-        "drift": [asdict(each) for each in measured.columns[:SHOWN]],
+        "drift": [facts(each) for each in measured.columns[:SHOWN]],
+        "predictions": asdict(measured.predictions) if measured.predictions is not None else None,
     }
+
+
+def facts(each: ColumnHarm) -> dict[str, Any]:
+    return {**asdict(each.drift), "importance": each.importance, "harm": each.harm}
 
 
 def measure(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> Measured | None:
@@ -116,34 +97,74 @@ def measure(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> Measured 
         TrainshedError: when the rows cannot be read.
     """
     production = read_models.aliased(shed, project.project.name, "production")
-    if production is None or production.dataset_version_id is None or project.dataset.kind != "table":
+    if production is None or project.dataset.kind != "table":
         return None
-    dataset, trained = read_datasets.version_by_id(shed, production.dataset_version_id)
-    trained_on = manifest_of(shed, trained)
-    for endpoint, folder in _logs(shed, project.project.name):
-        wanted = samples.logged(samples.inputs(project), endpoint)
-        asked = samples.of_log(folder, wanted, time.time() - spec.window_hours * 3600)
+    stood = behind(shed, production)
+    least, since = max(spec.min_rows, LEAST_ROWS), time.time() - spec.window_hours * 3600
+    for endpoint, folder in logs(shed, project.project.name):
+        asked = samples.of_log(folder, samples.logged(samples.inputs_of(stood.signature), endpoint), since)
         count = len(next(iter(asked.values()), []))
-        if count >= max(spec.min_rows, LEAST_ROWS):
-            before = samples.of_version(shed, project, trained_on)
-            return Measured(
-                production, f"{count:,} predictions of {endpoint.name}", count, drift.compare(before, asked)
-            )
-    newest = read_datasets.version(shed, dataset.name)
-    if newest.content == trained.content:
+        if count >= least and stood.learnt:
+            of = f"{count:,} predictions of {endpoint.name}"
+            moved = _harm(stood, drift.compare(stood.learnt, asked))
+            return Measured(production, of, count, moved, _predictions(stood, folder, since))
+    newest = read_datasets.find(shed, project.dataset.name)
+    versions = read_datasets.versions(shed, project.dataset.name) if newest is not None else []
+    return _of_new_rows(stood, project, versions[-1], least) if versions else None
+
+
+def of_new_rows(shed: Shed, project: ProjectSpec, version: DatasetVersion) -> Measured | None:
+    """How far the rows of a dataset version that production has not seen are from those it learnt; None as `measure`.
+
+    Raises:
+        TrainshedError: when the rows cannot be read.
+    """
+    production = read_models.aliased(shed, project.project.name, "production")
+    if production is None or project.dataset.kind != "table":
         return None
-    new = samples.fresh(trained_on, manifest_of(shed, newest))
+    return _of_new_rows(behind(shed, production), project, version, LEAST_ROWS)
+
+
+def _of_new_rows(stood: Behind, project: ProjectSpec, version: DatasetVersion, least: int) -> Measured | None:
+    if stood.version.dataset_version_id is None:
+        return None
+    _, trained = read_datasets.version_by_id(stood.shed, stood.version.dataset_version_id)
+    if version.content == trained.content:
+        return None
+    new = samples.fresh(manifest_of(stood.shed, trained), manifest_of(stood.shed, version))
     if not any(new.tables.values()):
         return None
-    after = samples.of_version(shed, project, new)
+    after = samples.of_version(stood.shed, project, new)
     count = len(next(iter(after.values()), []))
-    if count < max(spec.min_rows, LEAST_ROWS):
+    if count < least or not stood.learnt:
         return None
-    before = samples.of_version(shed, project, trained_on)
-    return Measured(production, f"{count:,} new rows of v{newest.number}", count, drift.compare(before, after))
+    of = f"{count:,} new rows of v{version.number}"
+    return Measured(stood.version, of, count, _harm(stood, drift.compare(stood.learnt, after)))
 
 
-def _logs(shed: Shed, model: str) -> list[tuple[Endpoint, Path]]:
+def _harm(stood: Behind, drifts: Sequence[ColumnDrift]) -> list[ColumnHarm]:
+    """Ranked by harm where anything moved beyond chance: only then is it worth asking the model."""
+    importance: dict[str, float] = {}
+    if any(each.p < drift.CHANCE for each in drifts):
+        try:
+            importance = stood.importance()
+        except TrainshedError:  # the shift alone ranks them
+            importance = {}
+    return ranked(drifts, importance)
+
+
+def _predictions(stood: Behind, folder: Path, since: float) -> ColumnDrift | None:
+    if stood.said is None:
+        return None
+    with predictions.connect(folder) as con:
+        asked = answers.drawn(con, stood.signature, stood.version.number, since)
+    if len(asked) < LEAST_ROWS:
+        return None
+    return histograms.shift(stood.signature.task, stood.signature.classes, asked.prediction, stood.said)
+
+
+def logs(shed: Shed, model: str) -> list[tuple[Endpoint, Path]]:
+    """The endpoints that serve a model, and where their prediction logs are."""
     rows = [endpoint for endpoint in read_endpoints.every(shed) if endpoint.model == model]
     folders = [(row, shed.endpoint_dir(row.name) / "log") for row in rows]
     return [(row, folder) for row, folder in folders if folder.is_dir()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
@@ -13,6 +13,7 @@ from runners.actions import datasets
 from runners.datasets.adding import Added
 from runners.opening import manifest_of
 from runners.triggers import deciding, leaving_out, policy
+from runners.triggers.breaking import break_off
 from runners.triggers.gathering import Gathering, Key
 from runners.triggers.orders import Orders
 from runners.triggers.watching import Hints
@@ -28,6 +29,9 @@ from storage.tables import Trigger
 from storage.write import alerts as write_alerts
 from storage.write import triggers as write_triggers
 
+if TYPE_CHECKING:
+    from watchdog.observers.api import BaseObserver
+
 STALE_S = 600.0  # a file that has been half-written for so long is left out
 AGAIN_S = 2.0
 HELD_S = 0.5
@@ -35,9 +39,21 @@ SHOWN_FILES = 50
 
 
 class NewData:
-    """Looks again and again at the files of a project. `hint` is called, from another thread, when to look at once."""
+    """Looks again and again at the files of a project. `hint` is called, from another thread, when to look at once.
 
-    def __init__(self, shed: Shed, trigger: Trigger, orders: Orders, hint: Callable[[], None]) -> None:
+    `steady` is the clock that `look` is told the time of; `observer` makes what watches folders (see `Hints`).
+    """
+
+    def __init__(
+        self,
+        shed: Shed,
+        trigger: Trigger,
+        orders: Orders,
+        hint: Callable[[], None],
+        *,
+        steady: Callable[[], float] = time.monotonic,
+        observer: Callable[[], BaseObserver] | None = None,
+    ) -> None:
         self.shed = shed
         self.trigger_id = trigger.id or 0
         self.orders = orders
@@ -45,7 +61,9 @@ class NewData:
         self.examined: dict[Key, tuple[int, ...]] = {}
         self.hinted = True
         self.note = trigger.note
+        self.steady = steady
         self._wake = hint
+        self._observer = observer
         self._patterns: list[str] = []
         self._hints: Hints | None = None
         self._rescan_at = 0.0
@@ -66,7 +84,7 @@ class NewData:
                 self._scan_and_take()
             except TrainshedError as err:
                 self._remark(f"{err.place}: {err.message}" if err.place else err.message)
-                self._rescan_at = time.monotonic() + AGAIN_S
+                self._rescan_at = self.steady() + AGAIN_S
                 if self.gathering.pending:
                     self.gathering.later(self._rescan_at)
         return min(self._rescan_at, self.gathering.settles_at()) if self.gathering.pending else self._rescan_at
@@ -74,9 +92,9 @@ class NewData:
     def _scan_and_take(self) -> None:
         spec = load_project(self.orders.project_dir)
         self._watch([glob for globs in spec.dataset.globs.values() for glob in globs])
-        began = time.monotonic()
+        began = self.steady()
         found = self._found(spec)
-        now = time.monotonic()
+        now = self.steady()
         assert self._hints is not None
         self._rescan_at = now + self._hints.pause_between(now - began)
         self.gathering.update(found, now)
@@ -96,7 +114,7 @@ class NewData:
             return
         self.close()
         self._patterns = patterns
-        self._hints = Hints(self.orders.project_dir, patterns, self.hint)
+        self._hints = Hints(self.orders.project_dir, patterns, self.hint, observer=self._observer)
 
     def _found(self, spec: ProjectSpec) -> dict[Key, Found]:
         found: dict[Key, Found] = {}
@@ -137,7 +155,7 @@ class NewData:
         self._leave_out(row, out, {path for _, path in looked.bad})
         if looked.unfinished:
             (_, path), why = next(iter(looked.unfinished.items()))
-            self.gathering.later(time.monotonic() + AGAIN_S)
+            self.gathering.later(self.steady() + AGAIN_S)
             self._remark(f"waits for {path}: {why}")
             return
         if not allowed.allowed:
@@ -151,11 +169,11 @@ class NewData:
         settled = {path for table, path in stats if (table, path) not in unsettled}
         added = datasets.add_for_project(self.shed, self.orders.project_dir, spec, only=settled - out.keys())
         if any(not still(found[key]) for key in looked.good):
-            self.gathering.later(time.monotonic() + AGAIN_S)
+            self.gathering.later(self.steady() + AGAIN_S)
             self._remark("files changed while they were taken in; they are looked at again")
             return
         if unsettled:
-            self.gathering.later(time.monotonic() + self.gathering.quiet_s)
+            self.gathering.later(self.steady() + self.gathering.quiet_s)
         else:
             self.gathering.taken()
         self._decide(added, reference, found)
@@ -184,23 +202,14 @@ class NewData:
             version_id=version.id,
         )
         if firing is None:  # it was paused meanwhile: what came counts when it is resumed
-            self.gathering.later(time.monotonic() + AGAIN_S)
+            self.gathering.later(self.steady() + AGAIN_S)
 
     def _hold_back(self, row: Trigger, verdict: policy.Verdict) -> None:
         if verdict.breaks:
-            write_triggers.pause(self.shed, self.trigger_id, verdict.why)
-            write_alerts.raise_alert(
-                self.shed,
-                project=row.project,
-                key=f"trigger {row.id} broke",
-                severity="critical",
-                title=f"{row.project}/{row.name}: paused, {verdict.why}",
-                body=f"when its cause is gone: trainshed triggers resume {row.id}",
-                subject=f"trigger {row.id}",
-            )
+            break_off(self.shed, row, verdict.why)
             return
         wait_s = HELD_S if verdict.until is None else max(HELD_S, min(60.0, verdict.until - time.time()))
-        self.gathering.later(time.monotonic() + wait_s)
+        self.gathering.later(self.steady() + wait_s)
         self._remark(f"new files wait: {verdict.why}")
 
     def _leave_out(self, row: Trigger, out: dict[str, Any], fresh: set[str]) -> None:

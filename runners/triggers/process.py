@@ -19,11 +19,12 @@ from typing import Protocol
 
 from runners.agency import starting
 from runners.agency.home import Home
+from runners.alerting import addresses
 from runners.alerting.courier import Courier
 from runners.supervision.processes import identify_self
-from runners.triggers import acting, orders
+from runners.triggers import acting, drifting, orders, performing
 from runners.triggers.committed import Code
-from runners.triggers.drifting import Drift
+from runners.triggers.measuring import Measuring
 from runners.triggers.new_data import NewData
 from runners.triggers.orders import Orders
 from runners.triggers.scheduled import Schedule
@@ -55,6 +56,7 @@ def needed(shed: Shed, user: str, host: str) -> bool:
         read_triggers.active(shed, user, host)
         or any(firing.status != "waiting" for firing in read_triggers.open_firings(shed, user, host))
         or read_alerts.to_send(shed, user, host)
+        or any(book.section.report for book in addresses.every(Home(shed)).values())
     )
 
 
@@ -160,11 +162,19 @@ class Watch:
         elif found.spec.on == "schedule":
             source = Schedule(self.shed, trigger, found)
         elif found.spec.on == "drift":
-            source = Drift(self.shed, trigger, found)
+            source = Measuring(self.shed, trigger, found, drifting.look)
+        elif found.spec.on == "performance":
+            source = Measuring(self.shed, trigger, found, performing.look)
         else:
             source = Code(self.shed, trigger, found)
         self.sources[trigger_id] = (trigger.request, source)
         self.due[trigger_id] = 0.0
+
+    def _orders(self, trigger: Trigger) -> Orders | None:
+        try:
+            return self.orders.get(trigger.id or 0) or orders.find(self.home, trigger)
+        except TrainshedError:
+            return None
 
     def _drop(self, trigger_id: int) -> None:
         known = self.sources.pop(trigger_id, None)
@@ -188,7 +198,7 @@ class Watch:
         """Carry a firing through from wherever it stands."""
         trigger = read_triggers.trigger(self.shed, firing.trigger_id)
         if firing.status == "queued":
-            acting.settle(self.shed, trigger, firing)
+            acting.settle(self.shed, trigger, self._orders(trigger), firing)
         elif firing.status == "seen":
             try:
                 found = self.orders.get(firing.trigger_id) or orders.find(self.home, trigger)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from runners.triggers import policy, schedule
 from runners.triggers.orders import Orders
@@ -16,9 +17,10 @@ SHORTEST_S = 0.05
 
 
 class Schedule:
-    """Fires when its cron line says so, by the wall clock; `looks` are timed by the steady one."""
+    """Fires when its cron line says so, by the wall `clock`; looks are timed by the steady one."""
 
-    def __init__(self, shed: Shed, trigger: Trigger, orders: Orders) -> None:
+    def __init__(self, shed: Shed, trigger: Trigger, orders: Orders, clock: Callable[[], float] = time.time) -> None:
+        self.clock = clock
         self.shed = shed
         self.trigger_id = trigger.id or 0
         self.spec = orders.spec
@@ -28,7 +30,7 @@ class Schedule:
 
     def look(self, now: float) -> float:
         """Do what is due; returns the monotonic time at which to look again."""
-        spec, clock = self.spec, time.time()
+        spec, clock = self.spec, self.clock()
         assert spec.cron is not None
         next_at = read_triggers.trigger(self.shed, self.trigger_id).next_at
         first = schedule.following(spec.cron, spec.timezone, clock)
@@ -39,7 +41,7 @@ class Schedule:
         if found is not None:
             self._fire(found, clock)
             next_at = found.next_at
-        return now + min(LOOK_S, max(SHORTEST_S, next_at - time.time()))
+        return now + min(LOOK_S, max(SHORTEST_S, next_at - self.clock()))
 
     def _fire(self, found: schedule.Due, clock: float) -> None:
         spec = self.spec

@@ -23,13 +23,23 @@ TELLING = frozenset({"created", "deleted", "modified", "moved", "closed"})  # no
 class Hints:
     """Watches the folders that patterns lead into, and calls `hint` (from a thread of its own) when something happens.
 
+    `observer` makes what does the watching; by default the kernel's inotify.
+
     Attributes:
         warning: why there are no hints, so that rescans must do; empty where hints come.
         searching: whether a folder is not there yet, so that it is worth trying again.
     """
 
-    def __init__(self, root: Path, patterns: Sequence[str], hint: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        patterns: Sequence[str],
+        hint: Callable[[], None],
+        *,
+        observer: Callable[[], BaseObserver] | None = None,
+    ) -> None:
         self.warning = ""
+        self._make_observer = observer
         self.searching = False
         self._hint = hint
         self._observer: BaseObserver | None = None
@@ -56,7 +66,7 @@ class Hints:
                 if event.event_type in TELLING:
                     hint()
 
-        observer = Observer()
+        observer = (self._make_observer or Observer)()
         try:
             for folder, deep in self._folders.items():
                 observer.schedule(Handler(), str(folder), recursive=deep)

@@ -29,6 +29,13 @@ def alert(shed: Shed, alert_id: int) -> Alert:
     return found
 
 
+def has(shed: Shed, user: str, project: str, key: str) -> bool:
+    """Whether such an alert was ever raised."""
+    with shed.reading() as session:
+        query = select(Alert.id).where(Alert.user == user, Alert.project == project, Alert.key == key)
+        return session.exec(query.limit(1)).first() is not None
+
+
 def unacknowledged(shed: Shed) -> int:
     """How many nobody has acknowledged."""
     with shed.reading() as session:

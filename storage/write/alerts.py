@@ -11,6 +11,7 @@ from storage.shed import Shed, current_user
 from storage.tables import Alert
 from storage.trigger_section import Severity
 
+REPORT = "report"  # the subject of one
 SAME_FOR_S = 24 * 3600.0  # the same trouble after so long is told again, acknowledged or not
 
 
@@ -57,6 +58,22 @@ def raise_alert(
         write.subject = f"alert {alert.id}"
         write.detail.update(severity=severity, title=title)
     return alert
+
+
+def report(shed: Shed, *, project: str, key: str, title: str, body: str) -> bool:
+    """Have a report sent, which nobody needs to acknowledge; False where one of this key was made before."""
+    now, owner = time.time(), current_user()
+    with shed.writing("report made", f"project {project}") as write:
+        known = select(Alert.id).where(Alert.user == owner, Alert.project == project, Alert.key == key)
+        if write.session.exec(known.limit(1)).first() is not None:
+            write.action = "report was made before"
+            return False
+        alert = Alert(
+            at=now, last_at=now, user=owner, host=socket.gethostname(), project=project, key=key, severity="info",
+            title=title, body=body, subject=REPORT, delivery="pending", acknowledged_at=now,
+        )  # fmt: skip
+        write.session.add(alert)
+    return True
 
 
 def delivered(shed: Shed, alert_id: int, delivery: str) -> None:

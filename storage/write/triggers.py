@@ -135,6 +135,16 @@ def notice(
     return firing
 
 
+def measured(shed: Shed, firing_id: int, why: str, shift: dict[str, Any]) -> Firing:
+    """How far the values that it is about have moved: in the evidence as `shift`, and in words."""
+    with shed.writing("firing measured", f"firing {firing_id}") as write:
+        firing = write.session.get_one(Firing, firing_id)
+        firing.why, firing.evidence = why, {**firing.evidence, "shift": shift}
+        write.session.add(firing)
+        write.detail.update(why=why)
+    return firing
+
+
 def queue_run(shed: Shed, firing_id: int, new: NewRun, ask: Ask) -> Run | None:
     """Queue the run of a firing, both in one; None when it has one, or was ended meanwhile."""
     with shed.writing("run queued by a trigger", f"firing {firing_id}") as write:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency, ks_2samp
 
-from runners.triggers.drift import compare, holm, kolmogorov_smirnov
+from runners.monitoring.drift import compare, holm, kolmogorov_smirnov
 
 
 def rows(rng: np.random.Generator, count: int) -> dict[str, list[Any]]:
