@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 import uuid
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,12 +106,12 @@ class Serving:
             "rules": self.rules.model_dump(mode="json"),
         }
 
-    async def ask(self, whom: Current, row: Row | None, feeds: Feeds | None, n: int) -> list[Any]:
+    def ask(self, whom: Current, row: Row | None, feeds: Feeds | None, n: int) -> Awaitable[list[Any]]:
         """All outputs of a version for these rows. Raises Refused."""
         future = whom.batcher.submit(row, feeds, n)
         if self.beside is not None:
             self.beside.asked(whom, future)
-        return await self.outputs(future)
+        return self.outputs(future)
 
     async def outputs(self, future: asyncio.Future[list[Any]]) -> list[Any]:
         """Wait for a batch, at most as long as a request may take. Raises Refused."""
