@@ -12,7 +12,7 @@ from runners import supervisor
 from runners.listening import Listener
 from runners.pipeline import Context, Hold
 from runners.supervision.outcome import Outcome
-from runners.supervision.peaks import peaks
+from runners.supervision.peaks import gpu_peak
 from storage.errors import RunFailed
 from storage.write import runs as write_runs
 
@@ -52,8 +52,8 @@ def call(
                 pass_fds=hold.fds,
                 **limits,  # type: ignore[arg-type]
             )
-    held = peaks(directory)
-    write_runs.peaks(context.shed, context.run_id, rss_bytes=outcome.peak_rss_bytes, gpu_bytes=held.gpu_bytes)
+    gpu_bytes = gpu_peak(directory, since=context.run.started_at or 0.0)
+    write_runs.peaks(context.shed, context.run_id, rss_bytes=outcome.peak_rss_bytes, gpu_bytes=gpu_bytes)
     if outcome.status == "stopped":
         raise KeyboardInterrupt(outcome.reason)
     if outcome.status != "done" or outcome.result is None:

@@ -9,7 +9,7 @@ from runners.agency.requests import Request
 from runners.loop import INTERRUPTED, Finished, Tell
 from runners.pipeline import Hold
 from runners.supervision.outcome import Outcome
-from runners.supervision.peaks import peaks
+from runners.supervision.peaks import gpu_peak
 from storage.errors import RunFailed
 from storage.shed import Shed
 from storage.tables import Run
@@ -56,7 +56,8 @@ def carry_out(shed: Shed, run: Run, request: Request, hold: Hold, tell: Tell) ->
             pass_fds=hold.fds,
             needs_result=False,
         )
-    write_runs.peaks(shed, run.id, rss_bytes=outcome.peak_rss_bytes, gpu_bytes=peaks(directory).gpu_bytes)
+    gpu_bytes = gpu_peak(directory, since=run.started_at or 0.0)
+    write_runs.peaks(shed, run.id, rss_bytes=outcome.peak_rss_bytes, gpu_bytes=gpu_bytes)
     code = INTERRUPTED if outcome.status == "stopped" else (_exit_code(outcome) or int(outcome.status != "done"))
     status = "failed" if outcome.status == "timed out" else outcome.status
     write_runs.finish(shed, run.id, status, code, outcome.reason, ending=outcome.ending)

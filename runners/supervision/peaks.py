@@ -1,34 +1,23 @@
-"""The most memory that a run has held, from the series that its supervisor has sampled once a second."""
+"""The most GPU memory that a run has held, from the series that its supervisor has sampled once a second."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from storage import metrics
 
 OURS = re.compile(r"gpu\d+/memory_ours_bytes")
 
 
-@dataclass(frozen=True)
-class Peaks:
-    """Bytes over all attempts of a run; None where nothing was measured, or nothing was held.
+def gpu_peak(run_dir: Path, *, since: float = 0.0) -> int | None:
+    """The most bytes on any one GPU by the run's own processes, after `since` (seconds since the epoch).
 
-    `gpu_bytes` is the most on any one GPU, by the run's own processes; a spike between two samples is not in it.
+    None where nothing was measured, or nothing was held. A spike between two samples is not in it.
     """
-
-    rss_bytes: int | None
-    gpu_bytes: int | None
-
-
-def peaks(run_dir: Path) -> Peaks:
-    """The peaks in the run's `system/` series."""
-    found = metrics.last_values(run_dir / "system")
-    rss = found["memory/rss_bytes"].max if "memory/rss_bytes" in found else 0.0
-    gpu = [summary.max for name, summary in found.items() if OURS.fullmatch(name)]
-    return Peaks(_held(rss), max((_held(most) or 0 for most in gpu), default=0) or None)
-
-
-def _held(most: float) -> int | None:
-    return int(most) if most > 0 else None  # NaN is not above 0 either
+    system = run_dir / "system"
+    ours = [name for name in metrics.names(system) if OURS.fullmatch(name)]
+    held = (np.nan_to_num(metrics.read(system, name, since=since).value).max(initial=0.0) for name in ours)
+    return int(max(held, default=0.0)) or None

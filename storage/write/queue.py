@@ -145,13 +145,17 @@ def change_params(
     request: str,
     reason: str,
 ) -> None:
-    """A run goes back to the queue with other params; what it froze stays otherwise, and a note says so."""
+    """A run goes back to the queue with other params; what it froze stays otherwise, and a note says so.
+
+    What it held on the GPU before was held by other params, and is no peak of these.
+    """
     now = time.time()
     with shed.writing("run queued again", f"run {run_id}") as write:
         run = write.session.get_one(Run, run_id)
         queued = write.session.get_one(Queued, run_id)
         run.status, run.reason, run.ended_at, run.progress = "queued", reason, None, None
         run.spec, run.identity, queued.request, queued.held = spec, identity, request, ""
+        run.peak_gpu_bytes = None
         for name, value in params.items():
             write.session.merge(param_row(run_id, name, value))
         write.session.add_all([run, queued, RunNote(run_id=run_id, at=now, user=run.user, text=reason)])
