@@ -17,7 +17,8 @@ from storage.read import triggers as read_triggers
 from storage.shed import Shed
 
 LATE_S = 12 * 3600.0  # a report that nobody could make for so long is left out
-DRIFTED = 3
+NOTICEABLE = 0.1  # PSI: what the field reads as a shift
+MOST = 3  # of a kind that a report names
 
 
 def due(times: Sequence[str], timezone: str, now: float) -> tuple[float, float] | None:
@@ -53,7 +54,7 @@ def _lines(shed: Shed, project: str, since: float, until: float) -> Iterator[str
     ran = Counter(run.status for run in read_digest.ended_since(shed, since) if run.project == project)
     yield "runs: " + (", ".join(f"{count} {status}" for status, count in sorted(ran.items())) or "none ended")
     fired = [row.firing for row in read_triggers.history(shed, project=project) if row.firing.at >= since]
-    for firing in fired[:DRIFTED]:
+    for firing in fired[:MOST]:
         yield f"trigger: {firing.decision}: {firing.why}"
     waiting = sum(1 for alert in read_alerts.every(shed, project=project, open_only=True, limit=1000))
     if waiting:
@@ -72,8 +73,8 @@ def _of_endpoint(shed: Shed, name: str, window_s: float) -> Iterator[str]:
         sum(getattr(bucket, each) for bucket in found.traffic) for each in ("requests", "refused", "errors")
     )
     yield f"{name}: {requests:,} requests, {errors:,} failed, {refused:,} refused, {found.rows:,} predictions"
-    drifted = [each.drift.sentence for each in found.drift if not each.by_chance and each.harm > 0]
-    yield f"  drift: {'; '.join(drifted[:DRIFTED]) or 'none beyond chance'}"
+    drifted = [each.drift.sentence for each in found.drift if each.drift.shifted(NOTICEABLE)]
+    yield f"  drift: {'; '.join(drifted[:MOST]) or 'none'}"
     judged = found.performance or found.estimate
     if judged is not None:
         yield f"  {judged.sentence}"

@@ -39,11 +39,6 @@ def alarms(flights: dict[str, np.ndarray[Any, Any]], pairs: int) -> int:
     )
 
 
-def test_few_pairs_of_the_same_months_raise_an_alarm(flights: dict[str, np.ndarray[Any, Any]]) -> None:
-    assert alarms(flights, 20) <= 4  # with 5 % for each, more come by chance once in 400 times
-
-
-@pytest.mark.slow
 def test_of_200_pairs_of_the_same_months_at_most_one_in_twenty_raises_an_alarm(
     flights: dict[str, np.ndarray[Any, Any]],
 ) -> None:

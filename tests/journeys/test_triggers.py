@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from storage.read import triggers as read_triggers
 from storage.read.triggers import FiringRow
 from storage.tables import Alert
 from tests.journeys.conftest import Workstation, write_points
+from tests.runners.alerting.sinks import HttpSink, http_sink
 from tests.waiting import until
 
 NEW_DATA = '[[trigger]]\non = "new-data"\nquiet_seconds = 0.3\n'
@@ -171,44 +169,16 @@ def test_new_files_that_drifted_from_what_production_learnt_are_told_with_the_co
     assert tried.finished["lines"][1].startswith("a: PSI ")
 
 
-class Sink(BaseHTTPRequestHandler):
-    """Takes alerts once it is let to."""
-
-    def do_POST(self) -> None:
-        server = self.server
-        assert isinstance(server, SinkServer)
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if server.up:
-            server.taken.append(body)
-        self.send_response(200 if server.up else 503)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on stderr."""
-
-
-class SinkServer(HTTPServer):
-    up = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Sink)
-        self.taken: list[dict[str, Any]] = []
-
-
 @pytest.fixture
-def sink() -> Iterator[SinkServer]:
-    with SinkServer() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+def sink() -> Iterator[HttpSink]:
+    with http_sink() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_an_alert_reaches_people_once_and_again_after_they_could_not_be_reached(
-    workstation: Workstation, tiny: Path, sink: SinkServer
+    workstation: Workstation, tiny: Path, sink: HttpSink
 ) -> None:
-    workstation.environment["ALERT_URL"] = f"json://127.0.0.1:{sink.server_port}/hush"
+    workstation.environment["ALERT_URL"] = sink.address
     sink.up = False
     add(workstation, tiny, NEW_DATA + 'do = "notify"\n[alerts]\nto = ["env:ALERT_URL"]\n')
     drop(tiny / "data" / "two.csv", seed=2)

@@ -180,3 +180,26 @@ def test_a_courier_at_work_sends_when_it_is_told(shed: Shed, tmp_path: Path, htt
     until(lambda: http.taken)
     until(lambda: courier.idle)
     courier.close()
+
+
+def test_addresses_stand_in_a_file_that_nobody_else_may_read(shed: Shed, tmp_path: Path, http: HttpSink) -> None:
+    home, secret = Home(shed), tmp_path / "addresses"
+    secret.write_text(f"# the team's\n{http.address}\n")
+    said = AlertsSection.model_validate({"to": ["file:addresses"]})
+    secret.chmod(0o640)
+    (warning,) = addresses.keep(home, "delays", said, tmp_path, {})
+    assert "others may read these addresses" in warning and "hush" not in warning
+    secret.chmod(0o600)
+    assert addresses.keep(home, "delays", said, tmp_path, {}) == []
+    book = addresses.find(home, "delays")
+    assert book is not None and addresses.addresses(book) == [http.address]
+    kept = (home.root / "alerts" / "delays.json").read_text()
+    assert "hush" not in kept
+
+
+def test_an_address_of_the_environment_is_kept_where_only_its_user_reads(shed: Shed, tmp_path: Path) -> None:
+    home = Home(shed)
+    said = AlertsSection.model_validate({"to": ["env:TO", "env:NOT_SET"]})
+    (warning,) = addresses.keep(home, "delays", said, tmp_path, {"TO": "json://127.0.0.1:1/hush"})
+    assert "NOT_SET is not set here" in warning
+    assert (home.root / "alerts" / "delays.json").stat().st_mode & 0o077 == 0
