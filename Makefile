@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 BENCH := .venv-bench
 export TRAINSHED_HOME ?= $(CURDIR)/.shed
 
-.PHONY: demo test check lint types contracts unit faults bench picture clean help
+.PHONY: demo story test check lint types contracts unit faults bench picture clean help
 
 help:
 	@echo "make demo    the sample project, from raw files through the gate to production"
+	@echo "make story   four months of it retraining by itself while it serves: about five minutes"
 	@echo "make test    everything: lint, types, import contracts, tests"
 	@echo "make check   lint, types and import contracts only"
 	@echo "make faults  the long forms of the fault tests"
@@ -26,6 +27,9 @@ demo: $(VENV)/.installed
 	@echo
 	@echo "Everything above lies in $(TRAINSHED_HOME). To go on with it in this terminal, type:"
 	@echo "  export PATH=$(CURDIR)/$(BIN):\$$PATH TRAINSHED_HOME=$(TRAINSHED_HOME)"
+
+story: $(VENV)/.installed
+	$(BIN)/python -m sample_project.story
 
 test: check unit
 
@@ -59,7 +63,7 @@ $(BENCH)/.installed: benchmarks/requirements.txt $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(BENCH) .shed build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH) .shed .story build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 picture: $(VENV)/.installed
 	$(BIN)/python docs/picture.py $(BIN)/trainshed --batch -p sample_project

@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from story import months
+from sample_project.story import months
 
 PIECES = 8
 PIECE_S = 0.15  # between two of them: a slow line
@@ -23,12 +23,14 @@ quiet_seconds = 1
 on = "drift"
 do = "notify"
 every_minutes = 0.5
-window_hours = 0.01
+window_hours = 0.0015
 """
 
 
 def hurried(text: str, sets: list[str]) -> str:
     """The project's settings with triggers for months that last half a minute, and other params where they are set."""
+    text = text.replace("validation = 0.1\n", "validation = 0.05\n")  # less held out: newer weeks to learn from
+    text = text.replace("beat_production_by = 0.0 ", "beat_production_by = -0.002 ")  # of two alike, the newer one
     for each in sets:
         name, _, value = each.partition("=")
         text = re.sub(rf"(?m)^{name} = [^ \n]+", f"{name} = {value}", text)

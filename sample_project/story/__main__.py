@@ -1,4 +1,4 @@
-"""`python -m story`: plays the loop from nothing, and tells at the end what it was worth."""
+"""`python -m sample_project.story`: plays the loop from nothing, and tells at the end what it was worth."""
 
 from __future__ import annotations
 
@@ -12,31 +12,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from story import arriving, ending, months
-from story.terminal import Terminal, say
+from sample_project.story import arriving, ending, months
+from sample_project.story.ending import Month
+from sample_project.story.terminal import Terminal, say
 
 MODEL = "flight-delay"
 MONTHS = (9, 10, 11, 12)
 DAMAGED = 10  # in this month the first copy of the file goes wrong
 ASKED_BEFORE = 200  # requests of a month, at least, before its files arrive
 PATIENCE_S = 240.0
+ENDS = (0, 1, 3, 4)  # of a run: done, failed, stopped by its checks, refused by the gate
 
 Found = TypeVar("Found")
-
-
-@dataclass
-class Month:
-    """What became of one month: how the frozen and the loop's model did, and what the loop did with its files."""
-
-    month: int
-    frozen: float
-    served_by: int
-    loop: float
-    firing: dict[str, Any] = field(default_factory=dict)
 
 
 class Story:
@@ -63,7 +53,7 @@ class Story:
     def _set_up(self) -> None:
         """A project with the files up to August, its first model, and what the client will ask."""
         say(f"\nJanuary to August 2013: a first model, in {self.folder}", style="1")
-        ignore = shutil.ignore_patterns("drops", "__pycache__")
+        ignore = shutil.ignore_patterns("drops", "story", "__pycache__")
         shutil.copytree(months.SAMPLE, self.project, ignore=ignore)
         path = self.project / "trainshed.toml"
         path.write_text(arriving.hurried(path.read_text(), self.sets))
@@ -80,9 +70,9 @@ class Story:
         say(f"  v{started['version']} serves at {started['url']}")
         self._turn_to(self.given[0])
         client = subprocess.Popen(
-            [sys.executable, "-m", "story.client", started["url"], str(self.rows), "40"],
+            [sys.executable, "-m", "sample_project.story.client", started["url"], str(self.rows), "40"],
             env={**os.environ, "STORY_TOKEN": started["token"]},
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
         )
         try:
             yield lambda: ending.load_told(self._client())
@@ -102,25 +92,23 @@ class Story:
         serves = int(self.terminal.type("endpoints", "status", MODEL, quietly=True)[-1]["version"])
         frozen = months.auroc(self.terminal, f"{MODEL}@v1", self.rows, month)
         loop = frozen if serves == 1 else months.auroc(self.terminal, f"{MODEL}@v{serves}", self.rows, month)
-        told = Month(month, frozen, serves, loop)
         if month == DAMAGED:
             arriving.damaged(self.project, month)
             stopped = self._fired("stop")
             say(f"  quarantined: {stopped['why']}")
-        closed_at = arriving.arrive(self.project, month)
-        told.firing = self._carried_through(closed_at)
-        return told
+        self._carry_through(arriving.arrive(self.project, month))
+        return Month(month, frozen, serves, loop)
 
-    def _carried_through(self, closed_at: float) -> dict[str, Any]:
+    def _carry_through(self, closed_at: float) -> None:
         """Follow what the new-data trigger does with the files, to its end."""
         firing = self._fired("retrain", closed_at)
         say(f"  noticed {firing['at'] - closed_at:.1f} s after the file was closed: {firing['why']}")
-        for line in self.terminal.type("runs", "follow", str(firing["run"]), quietly=True):
+        followed = self.terminal.type("runs", "follow", str(firing["run"]), quietly=True, expected=ENDS)
+        for line in followed:
             if line["event"] == "stage" and line["status"] == "done" and line.get("text"):
                 say(f"    {line['stage']}: {line['text']}", style="2")
         ended = self._until(lambda: self._firing(lambda each: each["firing"] == firing["firing"] and each["outcome"]))
         say(f"  {ended['outcome']}")
-        return ended
 
     def _fired(self, decision: str, since: float = 0.0) -> dict[str, Any]:
         def wanted(firing: dict[str, Any]) -> Any:

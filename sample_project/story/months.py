@@ -10,9 +10,9 @@ from typing import Any
 import duckdb
 from sklearn.metrics import roc_auc_score
 
-from story.terminal import Terminal
+from sample_project.story.terminal import Terminal
 
-SAMPLE = Path(__file__).parents[1] / "sample_project"
+SAMPLE = Path(__file__).parents[1]
 ASKED = 5_000  # flights of a month that the client asks for, one after the other
 NAMES = ["", "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
          "November", "December"]  # fmt: skip

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,13 @@ class Terminal:
     def __init__(self, shed: Path) -> None:
         self.environment = {**os.environ, "TRAINSHED_HOME": str(shed)}
 
-    def type(self, *words: str | Path, quietly: bool = False) -> Lines:
-        """Type a command and wait for its end; raises SystemExit with what it told where it went wrong."""
+    def type(self, *words: str | Path, quietly: bool = False, expected: Container[int] = (0,)) -> Lines:
+        """Type a command and wait for its end; raises SystemExit with what it told where that was not expected."""
         typed = [str(word) for word in words]
         if not quietly:
             say(f"$ trainshed {' '.join(_named(word) for word in words)}", style="2")
         done = subprocess.run([COMMAND, *typed, "--json"], env=self.environment, capture_output=True, text=True)
-        if done.returncode:
+        if done.returncode not in expected:
             raise SystemExit(f"`trainshed {' '.join(typed)}` ended with {done.returncode}:\n{done.stderr}")
         return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from story import months
-from story.terminal import Terminal, say
+from sample_project.story import months
+from sample_project.story.terminal import Terminal, say
 
-if TYPE_CHECKING:
-    from story.__main__ import Month
+
+@dataclass(frozen=True)
+class Month:
+    """How the frozen model and the one that was serving did in a month; `served_by` is that one's version."""
+
+    month: int
+    frozen: float
+    served_by: int
+    loop: float
 
 
 def load_told(facts: dict[str, Any]) -> str:
@@ -22,11 +30,12 @@ def load_told(facts: dict[str, Any]) -> str:
     )
 
 
-def tell(
-    terminal: Terminal, folder: Path, told: Sequence[Month], facts: dict[str, Any], seconds: float
-) -> None:
+def tell(terminal: Terminal, folder: Path, told: Sequence[Month], facts: dict[str, Any], seconds: float) -> None:
     """The end of the story."""
-    say("\nAUROC of each month's flights: the model frozen after August, and the one that the loop had serving", style="1")
+    say(
+        "\nAUROC of each month's flights: the model frozen after August, and the one that was serving",
+        style="1",
+    )
     say("  month       frozen  loop           difference")
     for each in told:
         ours = f"{each.loop:.4f} (v{each.served_by})"
