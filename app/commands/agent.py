@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -49,6 +50,8 @@ def status(context: typer.Context) -> None:
         turned_off=found.turned_off,
         log=str(found.log),
         warning=found.warning,
+        watcher=found.watcher,
+        watched=[asdict(each) for each in found.watched],
     )
     off = "stopped by you; `trainshed agent start`" if found.turned_off else "none; it starts with the next launch"
     scope.out.fields(
@@ -56,11 +59,24 @@ def status(context: typer.Context) -> None:
             ("agent", f"works, pid {found.pid}" if found.pid is not None else off),
             ("since", At(found.since) if found.since else None),
             ("your runs", f"{found.at_work} at work, {found.waiting} waiting"),
+            ("watches", _watching(found)),
+            *(("", f"{each.project}/{each.name}: {each.what}{_noted(each.note)}") for each in found.watched),
             ("log", str(found.log)),
         ]
     )
     if found.warning:
         scope.out.warn(found.warning)
+
+
+def _watching(found: agents.AgentStatus) -> str | None:
+    if not found.watched:
+        return None
+    count = f"{len(found.watched)} trigger{'s' if len(found.watched) != 1 else ''}"
+    return f"{count}, pid {found.watcher}" if found.watcher is not None else f"nothing now; {count} should be"
+
+
+def _noted(note: str) -> str:
+    return f" ({note})" if note else ""
 
 
 @app.command()

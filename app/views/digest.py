@@ -18,6 +18,8 @@ SIGNS = {
     "sweep": ("◆", "cyan"),
     "done": ("✓", "green"),
     "stopped": ("■", ""),
+    "left out": ("!", "yellow"),
+    "trigger": ("»", "cyan"),
     "data": ("+", "cyan"),
     "queue": ("●", ""),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +13,25 @@ from runners.agency import session, starting
 from runners.agency.home import Home, has_agent
 from runners.supervision import logs, processes
 from runners.supervision.processes import Identity
+from runners.triggers import process
 from storage.errors import RunFailed
 from storage.read import queue as read_queue
+from storage.read import triggers as read_triggers
 from storage.shed import Shed, current_user
+from storage.tables import Trigger
 
 STOP_S = 10.0
 
 
 @dataclass(frozen=True)
 class AgentStatus:
-    """The user's agent on this host; `pid` None where there is none. `waiting` and `at_work` are the user's runs."""
+    """The user's agent on this host.
+
+    Attributes:
+        pid: None where there is none; `watcher` that of the process that watches for triggers.
+        waiting, at_work: the user's runs.
+        watched: the triggers that it watches for, each with what it waits for or warns of.
+    """
 
     pid: int | None
     since: float | None
@@ -30,6 +40,20 @@ class AgentStatus:
     turned_off: bool
     log: Path
     warning: str
+    watcher: int | None
+    watched: list[Watched]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A trigger that is watched for. `what`: the files, the cron line, the columns or the branch."""
+
+    id: int
+    project: str
+    name: str
+    on: str
+    what: str
+    note: str
 
 
 def start(shed: Shed) -> bool:
@@ -47,7 +71,7 @@ def stop(shed: Shed) -> bool:
     """
     home = Home(shed)
     home.off.touch()
-    found = _identity(home)
+    found = _identity(home.identity)
     if not has_agent(shed) or found is None:
         return False
     processes.signal(found, signal.SIGTERM)
@@ -62,7 +86,7 @@ def stop(shed: Shed) -> bool:
 def status(shed: Shed) -> AgentStatus:
     home, user = Home(shed), current_user()
     alive = has_agent(shed)
-    found = _identity(home) if alive else None
+    found = _identity(home.identity) if alive else None
     return AgentStatus(
         pid=found.pid if found else None,
         since=home.identity.stat().st_mtime if found else None,
@@ -71,7 +95,22 @@ def status(shed: Shed) -> AgentStatus:
         turned_off=home.off.exists() and not alive,
         log=home.log,
         warning=session.logout_kills(),
+        watcher=watcher.pid if process.lives(shed) and (watcher := _identity(home.watcher)) else None,
+        watched=[_watched(trigger) for trigger in read_triggers.active(shed, user, socket.gethostname())],
     )
+
+
+def _watched(trigger: Trigger) -> Watched:
+    spec = trigger.spec
+    if trigger.kind == "schedule":
+        what = f"{spec.get('cron')} {spec.get('timezone', '')}".strip()
+    elif trigger.kind == "new-data":
+        what = f"the files of {trigger.project_dir}"
+    elif trigger.kind == "code":
+        what = f"commits of {trigger.project_dir}" + (f" on {spec['branch']}" if spec.get("branch") else "")
+    else:
+        what = ", ".join(spec.get("columns") or []) or f"what {trigger.project} is asked"
+    return Watched(trigger.id or 0, trigger.project, trigger.name, trigger.kind, what, trigger.note)
 
 
 def log(shed: Shed, lines: int) -> list[str]:
@@ -84,8 +123,8 @@ def install(shed: Shed) -> Path:
     return session.install(shed)
 
 
-def _identity(home: Home) -> Identity | None:
+def _identity(path: Path) -> Identity | None:
     try:
-        return Identity.from_json(json.loads(home.identity.read_bytes()))
+        return Identity.from_json(json.loads(path.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError):
         return None

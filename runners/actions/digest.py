@@ -13,15 +13,21 @@ from storage.errors import TrainshedError, UsageError
 from storage.read import digest as read
 from storage.read.digest import Decided, Ran
 from storage.shed import Shed, current_user
+from storage.tables import Firing
 from storage.write import seen
 
-Kind = Literal["waiting", "failed", "taken back", "refused", "promoted", "sweep", "done", "stopped", "data", "queue"]
+Kind = Literal[
+    "waiting", "failed", "taken back", "refused", "left out", "promoted", "trigger", "sweep", "done", "stopped", "data",
+    "queue",
+]  # fmt: skip
 
 MOST = 9  # lines; with the heading ten
 DAY = 86_400.0
 UNITS = {"min": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY}
 NAMED = 3  # things of a kind that are named one by one
 REASON = 110  # characters of a reason
+
+Fired = tuple[str, str, Firing]  # of a project, the trigger's name
 
 
 @dataclass(frozen=True)
@@ -56,12 +62,15 @@ def digest(shed: Shed, *, since: float | None = None) -> Digest:
     begin = now - DAY if seen_at is None else seen_at
     ended = read.ended_since(shed, begin)
     decided = read.decisions_since(shed, begin)
+    fired = read.firings_since(shed, begin)
     lines = [
         *_waiting(shed),
         *_failed([run for run in ended if run.status == "failed"], me),
         *_taken_back(decided, me),
         *_refused([run for run in ended if run.status in ("refused", "invalid")], me),
+        *_left_out(fired),
         *_promoted(decided, me),
+        *_triggers(fired),
         *_sweeps(shed, begin, me),
         *_several("done", [run for run in ended if run.status in ("done", "waiting")], me),
         *_several("stopped", [run for run in ended if run.status == "stopped"], me),
@@ -98,6 +107,29 @@ def _waiting(shed: Shed) -> Iterator[Line]:
             f"{model} v{number} passed the gate and waits for a person",
             f"trainshed models approve {model} v{number}",
         )
+    for project, name, firing in read.asking(shed):
+        text = f"{project}/{name} asks whether to retrain: {_first(firing.why)}"
+        yield Line("waiting", text, f"trainshed triggers approve {firing.id}")
+
+
+def _left_out(fired: Sequence[Fired]) -> Iterator[Line]:
+    """Files that triggers would not take."""
+    stopped = [each for each in fired if each[2].decision == "stop"]
+    for project, name, firing in stopped[:NAMED]:
+        yield Line("left out", f"{project}/{name}: {_first(firing.why)}", "trainshed triggers list")
+    if len(stopped) > NAMED:
+        yield Line("left out", f"{len(stopped) - NAMED} more files left out", "trainshed triggers history")
+
+
+def _triggers(fired: Sequence[Fired]) -> Iterator[Line]:
+    """What each trigger set off, by its last firing."""
+    acted = [each for each in fired if each[2].decision not in ("stop", "nothing", "wait")]
+    for project, name in dict.fromkeys(each[:2] for each in acted):
+        its = [firing for *of, firing in acted if of == [project, name]]
+        came = f" → {_first(its[0].outcome)}" if its[0].outcome else ""
+        times = f" {len(its)} times, last" if len(its) > 1 else ""
+        text = f"{project}/{name} fired{times}: {_first(its[0].why)}{came}"
+        yield Line("trigger", text, f"trainshed triggers history {name}")
 
 
 def _failed(runs: Sequence[Ran], me: str) -> Iterator[Line]:

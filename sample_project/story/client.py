@@ -1,4 +1,4 @@
-"""Who asks the endpoint, in a process of its own: `python -m sample_project.story.client URL FOLDER RATE`, the token in STORY_TOKEN.
+"""Who asks the endpoint, in a process of its own: `… client URL FOLDER RATE`, with the token in STORY_TOKEN.
 
 FOLDER/month names the month whose flights it asks for, FOLDER/MONTH.jsonl has them. When the month is over it posts
 what became of them. FOLDER/client.json is what it has to tell, written anew every second; SIGTERM ends it.

@@ -12,11 +12,13 @@ from storage.tables import (
     Dataset,
     DatasetVersion,
     Decision,
+    Firing,
     Model,
     ModelVersion,
     Run,
     Seen,
     Sweep,
+    Trigger,
 )
 
 
@@ -107,6 +109,21 @@ def data_since(shed: Shed, since: float) -> list[tuple[str, DatasetVersion]]:
         query = select(Dataset.name, DatasetVersion).join(Dataset, col(Dataset.id) == col(DatasetVersion.dataset_id))
         found = query.where(col(DatasetVersion.created_at) > since).order_by(col(DatasetVersion.id).desc())
         return list(session.exec(found))
+
+
+def firings_since(shed: Shed, since: float) -> list[tuple[str, str, Firing]]:
+    """What triggers noticed after `since`, the newest first, with their project and name; how they began left out."""
+    with shed.reading() as session:
+        query = select(Trigger.project, Trigger.name, Firing).join(Trigger, col(Trigger.id) == col(Firing.trigger_id))
+        found = query.where(col(Firing.at) > since, Firing.decision != "begin").order_by(col(Firing.id).desc())
+        return list(session.exec(found))
+
+
+def asking(shed: Shed) -> list[tuple[str, str, Firing]]:
+    """Firings that wait for a person's yes, with the project and name of their trigger."""
+    with shed.reading() as session:
+        query = select(Trigger.project, Trigger.name, Firing).join(Trigger, col(Trigger.id) == col(Firing.trigger_id))
+        return list(session.exec(query.where(Firing.status == "waiting").order_by(col(Firing.id))))
 
 
 def sweeps_since(shed: Shed, since: float) -> list[Sweep]:
