@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any, Literal
+from typing import Literal
 
 from storage.distributions import jensen_shannon, psi, shares
 from storage.manifests import Entry, Manifest
@@ -68,9 +68,6 @@ class Diff:
     @property
     def is_empty(self) -> bool:
         return not self.files and not self.columns
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def diff(old: Manifest, new: Manifest, old_profile: Profile | None = None, new_profile: Profile | None = None) -> Diff:

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from app.commands.launching import After, Follow, GpuMemory, Name, Priority, Retries, Tags, followed, wanted
+from app.commands.launching import After, Follow, GpuMemory, Name, Priority, Retries, Tags, queued, wanted
 from app.scope import scope_of
-from app.views.queue import announce
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -41,6 +40,4 @@ def execute(
         tags=tuple(tag or ()),
         wanted=asked,
     )
-    announce(scope.out, launched)
-    if follow:
-        followed(context, launched.run.id or 0)
+    queued(context, launched, follow)

@@ -17,7 +17,7 @@ from storage.errors import UsageError
 from storage.sizes import parsed_size
 
 if TYPE_CHECKING:
-    from runners.actions.queueing import Wanted
+    from runners.actions.queueing import Launched, Wanted
 
 verbs = typer.Typer()
 FOLLOW_SECONDS = 0.1
@@ -78,9 +78,7 @@ def launch(
     launched = queueing.launch(
         scope.shed(), scope.project_dir(), params=params, until=until, name=name, tags=tuple(tag or ()), wanted=asked
     )
-    announce(scope.out, launched)
-    if follow:
-        followed(context, launched.run.id or 0)
+    queued(context, launched, follow)
 
 
 @verbs.command()
@@ -108,9 +106,7 @@ def resume(context: typer.Context, run: RunId, follow: Follow = False) -> None:
 
     scope = scope_of(context)
     launched = queueing.resume(scope.shed(), run_verbs.parsed_id(run))
-    announce(scope.out, launched)
-    if follow:
-        followed(context, launched.run.id or 0)
+    queued(context, launched, follow)
 
 
 @verbs.command()
@@ -131,9 +127,7 @@ def requeue(
     scope = scope_of(context)
     asked = wanted(gpus, gpu_memory, priority, after, retries, force)
     launched = queueing.requeue(scope.shed(), run_verbs.parsed_id(run), asked)
-    announce(scope.out, launched)
-    if follow:
-        followed(context, launched.run.id or 0)
+    queued(context, launched, follow)
 
 
 @verbs.command()
@@ -161,6 +155,13 @@ def reorder(
 def follow_run(context: typer.Context, run: RunId) -> None:
     """Watch a run to its end, from the queue on; ends with the run's own exit code. Ctrl-C leaves it running."""
     followed(context, run_verbs.parsed_id(run))
+
+
+def queued(context: typer.Context, launched: Launched, follow: bool) -> None:
+    """Say that a run waits now; with `follow` show it to its end."""
+    announce(scope_of(context).out, launched)
+    if follow:
+        followed(context, launched.run.id or 0)
 
 
 def followed(context: typer.Context, run_id: int) -> None:

@@ -233,4 +233,4 @@ def test_a_diff_is_told_in_sentences(con: duckdb.DuckDBPyConnection) -> None:
         "data.delay (DOUBLE) was removed",
         "data.late (BOOLEAN) was added",
     ]
-    assert diff(old, new).to_dict()["rows"] == {"data": (100, 500)}
+    assert diff(old, new).rows == {"data": (100, 500)}
