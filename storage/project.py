@@ -194,6 +194,7 @@ class GateSection(Section):
     min_slice_rows: Annotated[int, Field(ge=1)] = 100
     parity: Annotated[float, Field(gt=0)] = 1e-4
     max_latency_ms: Annotated[float, Field(gt=0)] | None = None
+    min_rps: Annotated[float, Field(gt=0)] | None = None
     approve: Literal["auto", "manual"] = "auto"
 
 

@@ -41,11 +41,13 @@ SIGNATURE: dict[str, Any] = {
 ENDLESS = 2**62
 
 
-def model_bytes(bias: float = 0.0, *, turns: int = 0, last_day: int = 99) -> bytes:
-    """sigmoid(bias + distance/1000 + place of carrier + day/10); NaN of a bias gives NaN, a later day fails.
+def model_bytes(bias: float = 0.0, *, turns: int = 0, last_day: int | None = None) -> bytes:
+    """sigmoid(bias + distance/1000 + place of carrier + day/10); NaN of a bias gives NaN, after `last_day` it fails.
 
     `turns` make it slow: 1000 take about a millisecond, `ENDLESS` never end.
     """
+
+    days = 1 + (last_day or 0)
 
     def constant(name: str, value: float) -> onnx.TensorProto:
         return helper.make_tensor(name, TensorProto.FLOAT, [1], [value])
@@ -61,11 +63,12 @@ def model_bytes(bias: float = 0.0, *, turns: int = 0, last_day: int = 99) -> byt
         ),
         helper.make_node("Cast", ["day"], ["day32"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["day32", "tenth"], ["c"]),
-        helper.make_node("Gather", ["days", "day"], ["d"]),
-        helper.make_node("Sum", ["a", "b", "c", "d", "bias"], ["logit"]),
+        helper.make_node("Sum", ["a", "b", "c", *(["d"] if last_day is not None else []), "bias"], ["logit"]),
         helper.make_node("Reshape", ["logit", "flat"], ["logits"]),
         helper.make_node("Sigmoid", ["logits"], ["probability"]),
     ]  # fmt: skip
+    if last_day is not None:
+        nodes.insert(0, helper.make_node("Gather", ["days", "day"], ["d"]))
     if turns:
         body = helper.make_graph(
             [helper.make_node("Identity", ["go"], ["goes"]), helper.make_node("Identity", ["v"], ["w"])],
@@ -93,7 +96,7 @@ def model_bytes(bias: float = 0.0, *, turns: int = 0, last_day: int = 99) -> byt
             constant("tenth", 0.1),
             constant("bias", bias),
             helper.make_tensor("flat", TensorProto.INT64, [1], [-1]),
-            helper.make_tensor("days", TensorProto.FLOAT, [last_day + 1], [0.0] * (last_day + 1)),
+            helper.make_tensor("days", TensorProto.FLOAT, [days], [0.0] * days),
             helper.make_tensor("many", TensorProto.INT64, [], [turns]),
             helper.make_tensor("on", TensorProto.BOOL, [], [True]),
         ],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -160,13 +162,44 @@ def flips(
 def export(
     context: typer.Context,
     model: Reference,
-    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Where to; made where it is not there.")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="DIR", help="Where to; made where it is not there.")
+    ] = None,
+    bundle: Annotated[
+        str | None, typer.Option("--bundle", metavar="DIR", help="A new folder that serves without trainshed.")
+    ] = None,
+    layout: Annotated[
+        str, typer.Option("--layout", help="Of the bundle: standalone, or open-inference as Triton wants it.")
+    ] = "standalone",
 ) -> None:
-    """Write model.onnx, signature.json and card.md of a version into a directory."""
+    """Write model.onnx, signature.json and card.md of a version into a directory, or all that it takes to serve it."""
+    from runners.actions import bundling
+
     scope = scope_of(context)
-    done = verbs.export(scope.shed(), model, Path(output))
+    if (output is None) == (bundle is None):
+        raise UsageError("one place to write to", expected="--output DIR or --bundle DIR")
+    if bundle is not None:
+        done = bundling.bundle(scope.shed(), model, Path(bundle), layout=layout)
+    else:
+        done = verbs.export(scope.shed(), model, Path(output or ""))
     scope.out.finish(model=f"{done.model} v{done.version}", place=done.folder, files=done.files)
     scope.out.say(f"{done.model} v{done.version}: {', '.join(done.files)}  in {done.folder}")
+
+
+@app.command()
+def explain(
+    context: typer.Context,
+    model: Reference,
+    given: Annotated[Path, typer.Option("--input", "-i", metavar="FILE", help="One record as JSON; - reads stdin.")],
+    rows: Annotated[int, typer.Option(min=2, max=4096, help="Test rows to compare with; more is more exact.")] = 64,
+    seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
+) -> None:
+    """How much each column of a record contributes to its prediction."""
+    from app.views.explanations import show_explanation
+    from runners.actions.explaining import explain as explained
+
+    scope = scope_of(context)
+    show_explanation(scope.out, explained(scope.shed(), model, record_in(given), rows=rows, seed=seed))
 
 
 @app.command()
@@ -199,3 +232,16 @@ def _told(out: Output, move: verbs.Moved) -> None:
         out.say(f"{move.alias} of {move.model} is v{move.version} now{before}", "green")
     else:
         out.say(f"{move.alias} of {move.model} was v{move.version} already")
+
+
+def record_in(path: Path) -> dict[str, Any]:
+    """The one JSON object of a file. Raises UsageError."""
+    try:
+        found = json.loads(sys.stdin.read() if str(path) == "-" else path.read_text("utf-8"))
+    except OSError as err:
+        raise UsageError(f"cannot be read: {err.strerror}", place=str(path)) from None
+    except ValueError as err:
+        raise UsageError(f"not JSON: {err}", place=str(path)) from None
+    if not isinstance(found, dict):
+        raise UsageError("no record", place=str(path), expected='one JSON object, such as {"distance": 1400, …}')
+    return found

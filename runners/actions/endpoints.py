@@ -253,6 +253,7 @@ def _asked_for(
     shed.objects.verify(version.digest)
     rules = serve_rules.of(shed, model, version.run_id, project_dir, settings)
     ports.check_tls(rules)
+    serve_rules.check_columns(rules, version.signature)
     before = read_endpoints.find(shed, name)
     if _supervised(shed, name):
         raise UsageError(f'endpoint "{name}" runs already', todo=f"trainshed endpoints stop {name}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from storage.errors import UsageError
+from storage.errors import UsageError, nearest
 from storage.project import FILE_NAME, load_project
 from storage.read import runs as read_runs
 from storage.serve_section import ServeSection
@@ -28,6 +28,20 @@ def of(shed: Shed, model: str, run_id: int, project_dir: Path | None, instead: M
         return ServeSection.model_validate({**rules.model_dump(), **instead})
     except ValidationError as err:
         raise UsageError(err.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")) from None
+
+
+def check_columns(rules: ServeSection, signature: Mapping[str, Any]) -> None:
+    """Raises UsageError where a column that the log must not hold is none of the model's: it would be logged."""
+    known = [given["name"] for given in signature["inputs"]]
+    for key in ("drop", "hash"):
+        for name in getattr(rules.log, key):
+            if name not in known:
+                raise UsageError(
+                    f'the model has no column "{name}"',
+                    place=f"[serve] log.{key}",
+                    expected="one of " + ", ".join(known),
+                    todo=nearest(name, known),
+                )
 
 
 def _of_project(shed: Shed, model: str, run_id: int, project_dir: Path | None) -> ServeSection:

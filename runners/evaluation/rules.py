@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runners.evaluation.bootstrap import Difference
 from runners.evaluation.disagreement import Flipped
@@ -13,6 +13,9 @@ from runners.evaluation.scores import METRICS, known_metric, shown
 from runners.evaluation.slices import SliceRow
 from storage.errors import UsageError
 from storage.project import GateSection, Task
+
+if TYPE_CHECKING:
+    from runners.serving.loadtest import LoadTest
 
 ROUNDING = 1e-9  # a difference smaller than this is the rounding of a subtraction
 LOSSES = ("loss", "nll", "cross_entropy", "perplexity")
@@ -51,7 +54,8 @@ class Evidence:
         slices: the gate's metric on parts of the test rows.
         flips: how many test rows get another answer than production gives.
         parity: the largest absolute difference between the packaged model's outputs and the trained module's.
-        latency_p99_ms: the 99th percentile of the time that one row takes.
+        latency_p99_ms: the 99th percentile of the time that one row takes in the model alone.
+        load: what a trial endpoint did under load, where a rule asks for it; `load_trouble` why there is none.
     """
 
     task: Task | None
@@ -65,6 +69,8 @@ class Evidence:
     flips: Flipped | None = None
     parity: float | None = None
     latency_p99_ms: float | None = None
+    load: LoadTest | None = None
+    load_trouble: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The evidence as JSON values, to be kept with the decision; what is not finite becomes text."""
@@ -133,7 +139,9 @@ def judge(gate: GateSection, evidence: Evidence) -> list[Verdict]:
             verdicts.append(_slices(gate, gate.metric, gate.max_slice_drop, evidence))
     verdicts.append(_parity(gate.parity, evidence.parity))
     if gate.max_latency_ms is not None:
-        verdicts.append(_latency(gate.max_latency_ms, evidence.latency_p99_ms))
+        verdicts.append(_latency(gate.max_latency_ms, evidence))
+    if gate.min_rps is not None:
+        verdicts.append(_throughput(gate.min_rps, evidence))
     return verdicts
 
 
@@ -186,8 +194,14 @@ def _beat_production(gate: GateSection, metric: str, wanted: float, evidence: Ev
     text = f"{metric} {shown(ours)} against production's {shown(theirs)}: {_gain(gain)}"
     if evidence.difference is not None:
         text += f" (95 %: {_signed(evidence.difference.low)} to {_signed(evidence.difference.high)})"
-    text += f", better by at least {shown(wanted)} is asked for" if wanted else ", no worse is asked for"
+    text += ", " + _asked(wanted)
     return Verdict(rule, gain >= wanted - ROUNDING, gain, wanted, text)
+
+
+def _asked(wanted: float) -> str:
+    if wanted < 0:
+        return f"up to {shown(-wanted)} worse is allowed"
+    return f"better by at least {shown(wanted)} is asked for" if wanted else "no worse is asked for"
 
 
 def _slices(gate: GateSection, metric: str, allowed: float, evidence: Evidence) -> Verdict:
@@ -223,11 +237,28 @@ def _parity(allowed: float, found: float | None) -> Verdict:
     return Verdict("parity", found <= allowed, found, allowed, text)
 
 
-def _latency(allowed: float, found: float | None) -> Verdict:
-    if found is None:
-        return Verdict("max_latency_ms", False, None, allowed, "the packaged model was not timed")
-    text = f"99 of 100 single rows take {shown(found)} ms or less, {shown(allowed)} ms is allowed"
-    return Verdict("max_latency_ms", found <= allowed, found, allowed, text)
+def _latency(allowed: float, evidence: Evidence) -> Verdict:
+    rule, load = "max_latency_ms", evidence.load
+    if load is None or load.failed:
+        return Verdict(rule, False, None, allowed, _no_load(evidence))
+    text = f"99 of 100 requests of one row to a trial endpoint take {shown(load.p99_ms)} ms or less"
+    if evidence.latency_p99_ms is not None:
+        text += f" ({shown(evidence.latency_p99_ms)} ms of it in the model)"
+    return Verdict(rule, load.p99_ms <= allowed, load.p99_ms, allowed, f"{text}, {shown(allowed)} ms is allowed")
+
+
+def _throughput(wanted: float, evidence: Evidence) -> Verdict:
+    rule, load = "min_rps", evidence.load
+    if load is None or load.failed:
+        return Verdict(rule, False, None, wanted, _no_load(evidence))
+    text = f"a trial endpoint answers {load.rps:,.0f} requests of one row a second, {load.connections} at once"
+    return Verdict(rule, load.rps >= wanted, load.rps, wanted, f"{text}; at least {wanted:,.0f} is asked for")
+
+
+def _no_load(evidence: Evidence) -> str:
+    if evidence.load is not None:
+        return f"{evidence.load.failed:,} of {evidence.load.requests:,} requests to a trial endpoint failed"
+    return evidence.load_trouble or "it was not asked at a trial endpoint"
 
 
 def _higher_is_better(gate: GateSection, metric: str) -> bool:

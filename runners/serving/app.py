@@ -14,7 +14,7 @@ from litestar import Litestar, Request, Response, asgi, get, post
 from litestar.exceptions import HTTPException
 from litestar.types import Receive, Scope, Send
 
-from runners.serving import metrics, openapi, openinference, ports, predicting
+from runners.serving import explaining, metrics, openapi, openinference, ports, predicting
 from runners.serving.door import Door
 from runners.serving.refusals import Refused
 from runners.serving.state import Serving
@@ -35,6 +35,10 @@ def routes(serving: Serving) -> Litestar:
     @asgi("/feedback", copy_scope=False)
     async def feedback(scope: Scope, receive: Receive, send: Send) -> None:
         await predicting.feedback(serving, scope, receive, send)
+
+    @asgi("/explain", copy_scope=False)
+    async def explain(scope: Scope, receive: Receive, send: Send) -> None:
+        await explaining.explain(serving, scope, receive, send)
 
     @post(
         ["/v2/models/{name:str}/infer", "/v2/models/{name:str}/versions/{version:str}/infer"],
@@ -95,7 +99,7 @@ def routes(serving: Serving) -> Litestar:
 
     handlers = [
         predict, feedback, infer, health, live, ready, server_metadata, model_metadata, model_ready, exposition, schema,
-        state,
+        state, explain,
     ]  # fmt: skip
     return Litestar(
         handlers,

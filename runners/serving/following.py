@@ -46,7 +46,7 @@ def described(shed: Shed, model: str, version: ModelVersion) -> tuple[Version, P
     for stage in read_runs.stages(shed, version.run_id):
         if stage.name == "prepare" and stage.key:
             rows = shed.stage_dir(stage.key) / "test.parquet"
-            return found, rows if rows.exists() else None
+            return (replace(found, rows=str(rows)), rows) if rows.exists() else (found, None)
     return found, None
 
 
@@ -78,6 +78,7 @@ class Trial:
             "rows": str(rows) if rows else None,
             "threads": rules.threads,
             "device": rules.device,
+            "hidden": [*rules.log.drop, *rules.log.hash],  # what no log may hold, no documentation may show
         }
         try:
             process.stdin.write(json.dumps(given).encode())

@@ -73,6 +73,13 @@ def document(name: str, url: str, version: Version) -> dict[str, Any]:
                     body={"schema": body, "examples": examples},
                 )
             },
+            "/explain": {
+                "post": _operation(
+                    "Tell how much each column contributes to the prediction of one record.",
+                    {"allOf": [{"type": "object", "required": list(about), "properties": about}, _EXPLANATION]},
+                    body={"schema": {"$ref": "#/components/schemas/Record"}, "example": version.example},
+                )
+            },
             "/feedback": {
                 "post": _operation(
                     "Tell what turned out to be true of an answered request.",
@@ -118,6 +125,25 @@ _ERROR = {
     "required": ["error"],
     "properties": {"error": {"type": "string"}, "field": {"type": "string"}, "row": {"type": "integer"}},
 }
+_NUMBER = {"type": "number"}
+_EXPLANATION: dict[str, Any] = {
+    "type": "object",
+    "required": ["base", "prediction", "of", "rows", "columns"],
+    "properties": {
+        "base": {"type": "number", "description": "The mean prediction over the rows of the background."},
+        "prediction": {"type": "number", "description": "Base and all contributions together."},
+        "of": {"type": "string", "description": "The output explained, or the class."},
+        "rows": {"type": "integer", "description": "Rows of the background."},
+        "columns": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["column", "value", "contribution", "standard_error"],
+                "properties": {"column": {"type": "string"}, "contribution": _NUMBER, "standard_error": _NUMBER},
+            },
+        },
+    },
+}
 _TENSOR = {
     "type": "object",
     "required": ["name", "shape", "datatype"],
@@ -138,6 +164,7 @@ _REFUSALS = {
     "400": "Not JSON, or not HTTP as it should be.",
     "401": "No token, or an unknown one.",
     "403": "Not for this token, or not for this web page.",
+    "409": "No rows are left to compare with.",
     "413": "Too long, or too many rows.",
     "415": "Compressed.",
     "421": "Another Host.",

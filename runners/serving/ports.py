@@ -49,6 +49,14 @@ def listen(port: int | None, address: str = "127.0.0.1") -> socket.socket:
     )
 
 
+def listen_anywhere() -> socket.socket:
+    """A listening socket on 127.0.0.1, on a port that the kernel chooses."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(BACKLOG)
+    return listener
+
+
 def url(rules: ServeSection, port: int) -> str:
     """Where callers ask."""
     host = rules.address

@@ -80,8 +80,9 @@ async def feedback(serving: Serving, scope: Scope, receive: Receive, send: Send)
         for place, truth in enumerate(truths):
             if not REQUEST_ID.fullmatch(truth.id):
                 raise Refused(422, "no request id of this endpoint", "id", place)
-        for truth in truths:
-            serving.log.truth({"id": truth.id, "row": truth.row, "truth": truth.truth, "at": time.time()})
+        lines = [{"id": truth.id, "row": truth.row, "truth": truth.truth, "at": time.time()} for truth in truths]
+        if not serving.log.truths(lines):
+            raise Refused(503, "the disk does not keep up: nothing of this was taken", retry_s=1)
         serving.figures.add("feedback", len(truths))
         await answer(send, _encode({"taken": len(truths)}))
     except Refused as err:

@@ -21,7 +21,8 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True)
 class Version:
-    """Which version to serve. `example` is a record of its dataset, for the documentation of the endpoint."""
+    """Which version to serve. `example` is a record of its dataset, for the documentation of the endpoint; `rows` the
+    Parquet file of its test rows, if it is there."""
 
     model: str
     number: int
@@ -29,6 +30,7 @@ class Version:
     path: str
     signature: dict[str, Any]
     example: dict[str, Any]
+    rows: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return vars(self)

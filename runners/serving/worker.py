@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -70,6 +71,8 @@ class Worker:
         first = await self._told(reader)
         if first is None or not await self._use(first["version"]):
             return
+        gc.collect()
+        gc.freeze()  # what is there by now stays: a collection that looked through it all would hold every request up
         if self.given.index == 0:
             await _serve_admin(serving)
         tasks = [asyncio.create_task(work) for work in (self._follow(reader), self._sweep(serving))]

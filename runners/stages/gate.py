@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,14 @@ from runners.evaluation import comparison, rules
 from runners.evaluation.comparison import gate_metric
 from runners.evaluation.scores import METRICS, metrics_of
 from runners.pipeline import Context
-from storage.errors import GateRefused
+from storage.errors import GateRefused, RunFailed
 from storage.project import ProjectSpec
 from storage.read import models as read_models
 from storage.tables import ModelVersion
 from storage.write import models as write_models
 
 NAME = "gate"
-VERSION = 1
+VERSION = 2
 
 
 def check_rules(project_dir: Path, spec: ProjectSpec) -> None:
@@ -89,7 +90,7 @@ def inputs(context: Context) -> dict[str, Any]:
 def work(context: Context, out: Path) -> dict[str, Any]:
     version, opponent = candidate(context), rival(context)
     assert version is not None
-    evidence = comparison.evidence(context, opponent)
+    evidence = replace(comparison.evidence(context, opponent), **_under_load(context, version))
     verdicts = rules.judge(context.spec.gate, evidence)
     passed = all(verdict.passed for verdict in verdicts)
     facts = {
@@ -115,6 +116,20 @@ def work(context: Context, out: Path) -> dict[str, Any]:
         error.facts = facts
         raise error
     return facts
+
+
+def _under_load(context: Context, version: ModelVersion) -> dict[str, Any]:
+    """What a trial endpoint does with it, where a rule asks for that."""
+    rules_ = context.spec.gate
+    if rules_.max_latency_ms is None and rules_.min_rps is None:
+        return {}
+    from runners.serving import loadtest  # nobody else who judges needs an endpoint
+
+    try:
+        name = context.spec.project.name
+        return {"load": loadtest.tested(context.shed, name, version, context.spec.serve)}
+    except RunFailed as err:
+        return {"load_trouble": str(err)}
 
 
 def summary(facts: dict[str, Any]) -> str:

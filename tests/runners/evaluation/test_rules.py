@@ -11,6 +11,7 @@ import pytest
 from runners.evaluation.bootstrap import Difference
 from runners.evaluation.rules import ChecksOutcome, Evidence, NonFinite, Verdict, check_gate, judge
 from runners.evaluation.slices import SliceRow
+from runners.serving.loadtest import LoadTest
 from storage.errors import UsageError
 from storage.project import GateSection
 
@@ -21,8 +22,14 @@ def _evidence(**changes: Any) -> Evidence:
         "metrics": {"auroc": 0.7, "logloss": 0.4},
         "parity": 1e-6,
         "latency_p99_ms": 0.5,
+        "load": _load(),
     }
     return Evidence(**(facts | changes))
+
+
+def _load(**changes: Any) -> LoadTest:
+    facts = {"p50_ms": 0.4, "p99_ms": 1.0, "rps": 2000.0, "connections": 16, "requests": 900, "failed": 0}
+    return LoadTest(**(facts | changes))
 
 
 def _one(gate: GateSection, evidence: Evidence, rule: str) -> Verdict:
@@ -189,8 +196,29 @@ def test_parity_and_latency_must_be_measured_and_kept() -> None:
     gate = GateSection(parity=1e-4, max_latency_ms=5)
     for found, passed in ((1e-4, True), (2e-4, False), (math.nan, False), (None, False)):
         assert _one(gate, _evidence(parity=found), "parity").passed is passed
-    for found, passed in ((5.0, True), (5.1, False), (math.nan, False), (None, False)):
-        assert _one(gate, _evidence(latency_p99_ms=found), "max_latency_ms").passed is passed
+    for found, passed in ((5.0, True), (5.1, False), (math.nan, False)):
+        assert _one(gate, _evidence(load=_load(p99_ms=found)), "max_latency_ms").passed is passed
+
+
+def test_speed_is_judged_by_what_a_trial_endpoint_does() -> None:
+    gate = GateSection(max_latency_ms=5, min_rps=1500)
+    text = _one(gate, _evidence(), "max_latency_ms").text
+    assert text == (
+        "99 of 100 requests of one row to a trial endpoint take 1 ms or less (0.5 ms of it in the model), "
+        "5 ms is allowed"
+    )
+    assert _one(gate, _evidence(), "min_rps").text == (
+        "a trial endpoint answers 2,000 requests of one row a second, 16 at once; at least 1,500 is asked for"
+    )
+    assert not _one(gate, _evidence(load=_load(rps=1499.0)), "min_rps").passed
+    for evidence, told in (
+        (_evidence(load=None), "it was not asked at a trial endpoint"),
+        (_evidence(load=None, load_trouble="it crashed"), "it crashed"),
+        (_evidence(load=_load(failed=3)), "3 of 900 requests to a trial endpoint failed"),
+    ):
+        for rule in ("max_latency_ms", "min_rps"):
+            verdict = _one(gate, evidence, rule)
+            assert (verdict.passed, verdict.text) == (False, told)
 
 
 def test_an_unknown_metric_is_told_with_the_nearest() -> None:

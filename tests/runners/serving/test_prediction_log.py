@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 
+from runners.actions import endpoints
+from runners.serving import following, trial
 from runners.serving.figures import Figures
 from runners.serving.predictionlog import Answered, PredictionLog
 from storage import predictions
+from storage.errors import UsageError
+from storage.memory import in_memory
 from storage.serve_section import LogSection
-from tests.served import strict
+from storage.shed import open_shed
+from tests.served import strict, version_of
 
 
 def _log(tmp_path: Path, **rules: Any) -> tuple[PredictionLog, Figures]:
@@ -71,3 +76,27 @@ def test_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         log.add(_answered(number), 1000)
     log.close()
     assert figures.get("log_dropped") == 100 - predictions.count(tmp_path / "log") > 80
+
+
+def test_truth_that_no_memory_is_left_for_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runners.serving.predictionlog.BUFFER_BYTES", 200)
+    monkeypatch.setattr("runners.serving.predictionlog.FLUSH_S", 60.0)
+    log, _ = _log(tmp_path)
+    told = [{"id": f"{number:024x}", "row": 0, "truth": 1, "at": 1.0} for number in range(2)]
+    assert log.truths(told) and not log.truths(told)
+    log.close()
+    with predictions.connect(tmp_path / "log") as con:
+        assert con.execute("select count(*) from feedback").fetchall() == [(2,)]
+
+
+def test_a_column_that_must_not_be_logged_is_not_mistyped_nor_shown_as_the_example(tmp_path: Path) -> None:
+    shed = open_shed(tmp_path / "shed")
+    version = version_of(shed)
+    with pytest.raises(UsageError, match='did you mean "carrier"'):
+        endpoints.start(shed, "delays", settings={"log": {"drop": ["carier"]}})
+    rows = tmp_path / "rows.parquet"
+    with in_memory() as con:
+        con.execute(f"copy (select 1.0 as distance, 'secret' as carrier, 2 as day) to '{rows}' (format parquet)")
+    described, _ = following.described(shed, "delays", version)
+    found = trial.tried(described, rows, threads=1, device="cpu", hidden=["carrier"])
+    assert found["example"] == {"distance": 1.0, "carrier": "AA", "day": 2}
