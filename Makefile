@@ -45,8 +45,9 @@ types: $(VENV)/.installed
 contracts: $(VENV)/.installed
 	$(BIN)/lint-imports
 
+# Hundreds of processes start: one writes the bytecode, wherever it was turned off, and the others read it.
 unit: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -n auto --dist worksteal
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -m "not slow" -n auto --dist worksteal
 
 faults: $(VENV)/.installed
 	$(BIN)/pytest -m slow
