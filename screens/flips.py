@@ -88,7 +88,7 @@ class FlipsPage(Signing[Asked, Found]):
 
     def on_mount(self) -> None:
         self.query_one("#rows", Grid).focus()
-        self.set_interval(0.5, self._tell_progress)
+        self._timer = self.set_interval(0.5, self._tell_progress)
 
     def on_unmount(self) -> None:
         self._gone = True
@@ -132,6 +132,7 @@ class FlipsPage(Signing[Asked, Found]):
 
     def show(self, answer: Found) -> None:
         self._found = answer
+        self._timer.pause()
         self._show_slices(answer)
         columns, rows = told(answer)
         self.query_one("#rows", Grid).show(rows, total=answer.total, first=answer.first, columns=columns)
@@ -251,6 +252,7 @@ class FlipsPage(Signing[Asked, Found]):
 
     def _ask_another(self, endpoint: str | None) -> None:
         self._endpoint, self._found, self._progress = endpoint, None, (0, 0)
+        self._timer.resume()
         self.query_one("#list").border_title = escaped(f"flips of {self._reference}")
         self._again(Look())
 
