@@ -7,12 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
+from app.commands import rollouts
 from app.scope import Scope, scope_of
 from runners.actions import endpoints as verbs
 
 app = typer.Typer(help="Models that serve: start, stop, look, tokens.", rich_markup_mode=None, no_args_is_help=True)
 tokens = typer.Typer(help="Who may ask an endpoint.", rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(tokens, name="tokens")
+app.add_typer(rollouts.canary, name="canary")
+app.add_typer(rollouts.ab, name="ab")
+app.add_typer(rollouts.shadow, name="shadow")
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")]
 Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's name; usually its model's.")]

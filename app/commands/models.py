@@ -159,6 +159,26 @@ def flips(
 
 
 @app.command()
+def replay(
+    context: typer.Context,
+    model: Name,
+    version: Annotated[str, typer.Option("--version", help="A number such as v4, or an alias.")] = "candidate",
+    last: Annotated[int, typer.Option("--last", min=1, help="So many logged rows, the newest.")] = 10_000,
+    endpoint: Annotated[str | None, typer.Option("--endpoint", help="Whose log; default: the model's.")] = None,
+    slices: Annotated[
+        list[str] | None, typer.Option("--slice", metavar="COLUMN", help="By this column; default: those of the gate.")
+    ] = None,
+) -> None:
+    """Answer what an endpoint was asked with another version: what would change, and for whom."""
+    from app.views.rollouts import show_replay
+    from runners.actions import replaying
+
+    scope = scope_of(context)
+    found = replaying.replay(scope.shed(), model, version, last=last, endpoint=endpoint, slices=slices or [])
+    show_replay(scope.out, found)
+
+
+@app.command()
 def export(
     context: typer.Context,
     model: Reference,

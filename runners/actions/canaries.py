@@ -101,21 +101,7 @@ def start(
             does not run, the version is the one it serves or takes other columns, or a rule is wrong.
         GateRefused: a canary that the gate did not pass, without `override`.
     """
-    found = _own(shed, endpoint)
-    production = _production(shed, found)
-    second = read_models.version(shed, found.model, version)
-    checked = _rules(found, kind, rules)
-    if second.id == production.id:
-        raise UsageError(f"v{second.number} is what {endpoint} serves already")
-    _fits(production, second, checked)
-    if kind == "canary" and found.alias == "production" and not (override or "").strip():
-        _passed_gate(shed, second)
-    shed.objects.verify(second.digest)
-    row = write_rollouts.begin(
-        shed, endpoint, kind, found.model, version=second, against=production, rules=checked.model_dump(mode="json"),
-        override=(override or "").strip(),
-    )  # fmt: skip
-    return _standing(shed, row)
+    return _begun(shed, _own(shed, endpoint), kind, version, override, rules)
 
 
 def standing(shed: Shed, endpoint: str) -> Standing | None:
@@ -168,7 +154,8 @@ def promote(shed: Shed, endpoint: str, reason: str = "", *, override: str | None
 def after_gate(shed: Shed, model: str, version: ModelVersion, rules: CanarySection) -> Standing | None:
     """Begin a canary of a version that the gate passed, on the endpoint that serves the model's production.
 
-    One that goes on there is given up for it. None where no endpoint of this user's serves: nothing can be measured.
+    One that goes on there is given up for it. None where no endpoint serves: nothing can be measured. It may be another
+    user's, who would have to take the version all the same if it were promoted at once.
 
     Raises:
         UsageError: as `start`.
@@ -177,16 +164,35 @@ def after_gate(shed: Shed, model: str, version: ModelVersion, rules: CanarySecti
     if production is None or production.id == version.id:
         return None
     for found in read_endpoints.every(shed):
-        mine = found.user == current_user() and found.model == model and found.alias == "production"
-        if not mine or endpoints.status(shed, found.name).state != "serving":
+        its = found.model == model and found.alias == "production" and found.wanted == "running"
+        if not its or endpoints.status(shed, found.name).state != "serving":
             continue
         row = read_rollouts.going(shed, found.name)
         if row is not None and row.version_id == version.id:
             return _standing(shed, row)
         if row is not None:
-            abort(shed, found.name, f"v{version.number} came")
-        return start(shed, found.name, version=f"v{version.number}", **rules.model_dump(exclude_unset=True))
+            write_rollouts.end(shed, row.id or 0, "aborted", f"v{version.number} came", _figures(shed, row))
+        return _begun(shed, found, "canary", f"v{version.number}", None, rules.model_dump(exclude_unset=True))
     return None
+
+
+def _begun(
+    shed: Shed, found: Endpoint, kind: Kind, version: str, override: str | None, rules: dict[str, Any]
+) -> Standing:
+    production = _production(shed, found)
+    second = read_models.version(shed, found.model, version)
+    checked = _rules(found, kind, rules)
+    if second.id == production.id:
+        raise UsageError(f"v{second.number} is what {found.name} serves already")
+    _fits(production, second, checked)
+    if kind == "canary" and found.alias == "production" and not (override or "").strip():
+        _passed_gate(shed, second)
+    shed.objects.verify(second.digest)
+    row = write_rollouts.begin(
+        shed, found.name, kind, found.model, version=second, against=production, rules=checked.model_dump(mode="json"),
+        override=(override or "").strip(),
+    )  # fmt: skip
+    return _standing(shed, row)
 
 
 def _own(shed: Shed, endpoint: str) -> Endpoint:

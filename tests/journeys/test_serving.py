@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 
@@ -47,6 +48,40 @@ def test_serve_stays_in_the_foreground_until_ctrl_c(workstation: Workstation) ->
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0
     assert not _healthy(told["url"])
+
+
+SERVE = """
+[serve]
+start = "auto"
+canary = { percent = 50, minutes = 0.005, min_requests = 20, max_slower = 1000, max_shift = 0.9 }
+"""
+
+
+def test_what_the_gate_passes_starts_its_endpoint_and_the_next_one_is_its_canary_first(
+    workstation: Workstation, tiny: Path
+) -> None:
+    (tiny / "trainshed.toml").write_text((tiny / "trainshed.toml").read_text() + SERVE)
+    first = workstation.batch(tiny)
+    try:
+        assert first.code == 0, first.told
+        assert any("v1 serves at" in line.get("text", "") for line in first.lines)
+        token = workstation.type("endpoints", "tokens", "create", "tiny", "me").finished["token"]
+        url = workstation.type("endpoints", "status", "tiny").finished["url"]
+        second = workstation.batch(tiny, "--set", "epochs=4")
+        assert second.code == 0 and "is the canary of tiny" in second.finished["reason"], second.told
+        assert workstation.type("models", "promote", "tiny", "v1").finished["moved"] is False
+        headers = {"Authorization": f"Bearer {token}"}
+        record = {"a": 0.5, "b": 0.1, "kind": "x"}
+        with httpx.Client(base_url=url, headers=headers) as client:
+            until(lambda: client.post("/predict", json=record).json()["version"] == 2)
+            until(lambda: client.post("/predict", json=record) and client.get("/health").json()["version"] == 2)
+        shown = workstation.type("endpoints", "canary", "show", "tiny").finished
+        assert (shown["verdict"], shown["second"]["version"], shown["second"]["errors"]) == ("promoted", 2, 0)
+        replayed = workstation.type("models", "replay", "tiny", "--version", "v1", "--last", "50")
+        assert replayed.finished["asked"] == 50 and replayed.finished["whole"]["changed"] == 0
+        assert {line["column"] for line in replayed.lines if line["event"] == "slice"} == {"kind"}
+    finally:
+        workstation.type("endpoints", "stop", "tiny")
 
 
 def test_help_and_lists_import_no_web_server() -> None:

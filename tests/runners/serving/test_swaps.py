@@ -101,8 +101,9 @@ def test_what_must_not_serve_never_does_and_an_alert_says_why(shed: Shed, tmp_pa
             found = endpoints.status(shed, "delays")
             assert found.version == 1 and found.state == "serving"
             assert client.post("/predict", json=RECORD).json()["version"] == 1
-            alert = read_alerts.every(shed, limit=1)[0]
-            assert alert.title == f"delays: {found.trouble}" and f"v{number} is not taken" in alert.title
+            title = f"delays: {found.trouble}"
+            alert = until(lambda title=title: [a for a in read_alerts.every(shed) if a.title == title])[0]  # type: ignore[misc]
+            assert f"v{number} is not taken" in alert.title
             assert (alert.severity, alert.body) == ("critical", "v1 serves on")
         models.promote(shed, "delays", "v1", override="a test")
         until(lambda: not endpoints.status(shed, "delays").trouble)
@@ -120,7 +121,15 @@ def _kill_the_trial(shed: Shed) -> None:
     found = standing.read(shed.endpoint_dir("delays"))
     assert found is not None
     supervisor = psutil.Process(found.supervisor["pid"])
-    until(lambda: [each for each in supervisor.children() if "runners.serving.trial" in each.cmdline()])[0].kill()
+
+    def trial() -> psutil.Process | None:
+        for each in supervisor.children():
+            with suppress(psutil.Error):  # it has ended already
+                if "runners.serving.trial" in each.cmdline():
+                    return each
+        return None
+
+    until(trial).kill()
 
 
 def test_a_model_that_cannot_serve_at_all_says_so_at_the_start(shed: Shed) -> None:
