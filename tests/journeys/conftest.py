@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from storage.read import queue as read_queue
 from storage.read import runs as read_runs
 from storage.shed import Shed, open_shed
 from storage.tables import Run
+from tests.forked import Typed, forker
 from tests.points import SAVED, write_points
 from tests.waiting import until
 
@@ -56,13 +56,13 @@ class Workstation:
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
     umask: int = -1  # as it is here
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    started: list[Typed] = field(default_factory=list)
 
     @property
     def shed(self) -> Shed:
         return open_shed(self.folder / "shed")
 
-    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+    def start(self, *arguments: str | Path) -> Typed:
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -70,15 +70,8 @@ class Workstation:
             "XDG_STATE_HOME": str(self.folder / "state"),
             **self.environment,
         }
-        process = subprocess.Popen(
-            [*COMMAND, "--shed", str(self.folder / "shed"), *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self.folder,
-            env=environment,
-            umask=self.umask,
-        )
+        words = ["--shed", str(self.folder / "shed"), *map(str, arguments)]
+        process = forker().type(*words, cwd=self.folder, environment=environment, umask=self.umask)
         self.started.append(process)
         return process
 
@@ -86,9 +79,9 @@ class Workstation:
         """Type a command with `--json` and wait for its end."""
         return self.ended(self.start(*arguments, *([] if "--json" in arguments else ["--json"])))
 
-    def ended(self, process: subprocess.Popen[str]) -> Ended:
-        out, told = process.communicate(timeout=240)
-        return Ended(process.returncode, [json.loads(line) for line in out.splitlines()], told)
+    def ended(self, process: Typed) -> Ended:
+        out, told = process.communicate()
+        return Ended(process.wait(), [json.loads(line) for line in out.splitlines()], told)
 
     def agent(self) -> Identity | None:
         """The process that was this workstation's agent last; None when there never was one."""
