@@ -107,7 +107,7 @@ def scenes(draw: st.DrawFn) -> Scene:
     return draw(runs_waiting), held, slots, hours, limits
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(scenes())
 def test_no_device_is_given_twice_and_no_claim_exceeds_it(scene: Scene) -> None:
     waiting, holding, slots, hours, limits = scene
@@ -139,7 +139,7 @@ def test_no_device_is_given_twice_and_no_claim_exceeds_it(scene: Scene) -> None:
             assert not any(slot.stranger for slot in slots if slot.name in start.devices)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(scenes())
 def test_every_run_starts_or_is_told_why_not(scene: Scene) -> None:
     waiting, holding, slots, hours, limits = scene
@@ -150,7 +150,7 @@ def test_every_run_starts_or_is_told_why_not(scene: Scene) -> None:
     assert not {run.run_id for run in waiting if run.blocked} & set(started(choice))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(scenes(), st.randoms(use_true_random=False))
 def test_the_order_of_the_lists_does_not_matter(scene: Scene, chance: random.Random) -> None:
     waiting, holding, slots, hours, limits = scene
@@ -161,7 +161,7 @@ def test_the_order_of_the_lists_does_not_matter(scene: Scene, chance: random.Ran
     assert again == first
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(scenes())
 def test_no_user_holds_more_of_a_kind_than_the_limit(scene: Scene) -> None:
     waiting, holding, slots, hours, limits = scene
@@ -174,7 +174,7 @@ def test_no_user_holds_more_of_a_kind_than_the_limit(scene: Scene) -> None:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(scenes())
 def test_a_device_stays_idle_only_while_it_is_kept_for_a_run(scene: Scene) -> None:
     waiting, holding, slots, hours, _ = scene

@@ -60,7 +60,12 @@ class Driven:
 
     async def sees(self, *texts: str, patience: float = PATIENCE_S) -> None:
         """Wait until all these texts stand on the screen."""
-        await self.until(lambda: all(text in self.text for text in texts), patience)
+
+        def all_stand() -> bool:
+            shown = self.text
+            return all(text in shown for text in texts)
+
+        await self.until(all_stand, patience)
 
     @property
     def lines(self) -> list[str]:
