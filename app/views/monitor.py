@@ -95,12 +95,16 @@ def _say_performance(out: Output, found: Performance) -> None:
     if len(values) > 1:
         out.say(f"  over time {bars(out, values, least=min(values))}  {values[0]:.3f} → {values[-1]:.3f}")
     if found.slices:
-        table = Table(["slice", "value", "rows", found.metric], align="llrr")
+        table = Table(["slice", "value", "rows", found.metric, "when evaluated"], align="llrrr")
         table.rows = [
-            [row.column, row.value, row.rows, "" if row.candidate is None else f"{row.candidate:.3f}"]
+            [row.column, row.value, row.rows, _figure(row.candidate), _figure(row.production)]
             for row in found.slices[:SHOWN_SLICES]
         ]
         out.table(table)
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _say_predictions(out: Output, found: Histogram) -> None:

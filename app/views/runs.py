@@ -25,6 +25,7 @@ def show_details(out: Output, found: RunDetails) -> None:
         notes=[{"at": At(n.at), "user": n.user, "text": n.text} for n in found.notes],
         artifacts=[{"name": a.name, "bytes": a.bytes, "digest": a.digest} for a in found.artifacts],
         last_lines=found.last_lines,
+        set_off_by=found.set_off_by,
     )
     for stage in found.stages:
         out.emit("stage", stage_facts(stage), run=run.id)
@@ -64,6 +65,7 @@ def _head(found: RunDetails) -> list[tuple[str, Any]]:
         ("memory", _memory(run)),
         ("devices", ", ".join(run.devices)),
         ("by", f"{run.user} on {run.host}"),
+        ("set off by", found.set_off_by),
         ("code", code),
         ("branch", run.branch),
         ("seed", str(run.seed)),

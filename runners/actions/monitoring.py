@@ -136,7 +136,8 @@ def _judged(shed: Shed, row: Endpoint, found: Monitored, stood: Behind, logged: 
     else:
         histogram = histograms.histogram(task, classes, logged.asked.prediction, stood.said)
         estimate = performance.estimated(logged.asked, task, metric, (stood.truth, stood.said), step_s=step_s)
-    measured = performance.measured(logged.known, task, metric, reference=stood.reference, step_s=step_s)
+    slices = stood.evaluated_slices() if len(logged.known) else []
+    measured = performance.measured(logged.known, task, metric, reference=stood.reference, slices=slices, step_s=step_s)
     if measured is None:
         notes.append(f"{len(logged.known):,} predictions have a truth; performance needs {performance.FEWEST}")
     drifted = _drift(stood, row, shed.endpoint_dir(row.name), found.since, found.rows, notes)

@@ -15,6 +15,7 @@ from storage.filters import parse
 from storage.read import datasets as read_datasets
 from storage.read import models as read_models
 from storage.read import runs as read_runs
+from storage.read import triggers as read_triggers
 from storage.shed import Shed
 from storage.tables import Artifact, RunMetric, RunNote, Stage
 from storage.write import runs as write_runs
@@ -44,6 +45,7 @@ class RunDetails:
     environment: dict[str, Any]
     directory: Path
     last_lines: list[str] = field(default_factory=list)
+    set_off_by: str = ""  # which trigger, and why; empty where a person began it
 
 
 def parsed_id(text: str) -> int:
@@ -113,6 +115,7 @@ def details(shed: Shed, run_id: int, *, log_lines: int = 15) -> RunDetails:
     ]
     directory = shed.run_dir(run_id)
     badly = row.run.status in ENDED_BADLY
+    fired = read_triggers.of_run(shed, run_id)
     return RunDetails(
         row=row,
         stages=read_runs.stages(shed, run_id),
@@ -123,6 +126,7 @@ def details(shed: Shed, run_id: int, *, log_lines: int = 15) -> RunDetails:
         environment=environment(shed, run_id),
         directory=directory,
         last_lines=logs.last_lines(directory / "log", log_lines) if badly else [],
+        set_off_by=f"{fired.trigger.name}: {fired.firing.why}" if fired is not None else "",
     )
 
 

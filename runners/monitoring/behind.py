@@ -14,6 +14,7 @@ from runners.evaluation import scores
 from runners.evaluation.heldout import Floats, HeldOut
 from runners.evaluation.importance import permutation_importance
 from runners.evaluation.scores import HEADLINE, METRICS
+from runners.evaluation.slices import SliceRow, slice_table
 from runners.monitoring import samples
 from runners.monitoring.samples import Columns
 from runners.opening import manifest_of
@@ -92,6 +93,13 @@ class Behind:
             found = scores.score(self.signature.task, self.truth, self.said, self.signature.classes)
             value = found.values.get(self.metric)
         return float(value) if value is not None else None
+
+    def evaluated_slices(self) -> list[SliceRow]:
+        """The metric by slice when it was evaluated; empty where these rows are gone."""
+        rows, truth = self.heldout, self.truth
+        if rows is None or truth is None or self.said is None or not self.slices:
+            return []
+        return slice_table(self.signature.task, self.metric, truth, self.said, rows.columns(self.slices))
 
     @cached_property
     def model(self) -> Path:

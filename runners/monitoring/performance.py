@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ class Performance:
         estimated: whether this is an estimate from the model's confidence, and no truth was looked at.
         reference: the same metric when the model was evaluated.
         low, high: the 95 % interval (bootstrap); None of an estimate.
-        slices: by value of a column, beside `reference`'s slices where they are known.
+        slices: by value of a column; `production` of each is the metric there when the model was evaluated.
     """
 
     metric: str
@@ -72,9 +72,20 @@ class Performance:
 
 
 def measured(
-    answers: Answers, task: Task, metric: str, *, reference: float | None, step_s: float = 0.0
+    answers: Answers,
+    task: Task,
+    metric: str,
+    *,
+    reference: float | None,
+    slices: Sequence[SliceRow] = (),
+    step_s: float = 0.0,
 ) -> Performance | None:
-    """What the truth says; None where too few rows have one. `step_s`: the length of a step in time."""
+    """What the truth says; None where too few rows have one.
+
+    Args:
+        reference: the metric when the model was evaluated, and `slices` its slices then.
+        step_s: the length of a step in time.
+    """
     found = answers.where(np.isfinite(answers.truth))
     if len(found) < FEWEST:
         return None
@@ -85,10 +96,18 @@ def measured(
     steps = [
         Step(at, len(part), _value(metric, task, part.truth, part.prediction)) for at, part in _steps(found, step_s)
     ]
-    slices = slice_table(task, metric, found.truth, found.prediction, found.columns) if found.columns else []
+    then = {(row.column, row.value): row.candidate for row in slices}
+    now = slice_table(task, metric, found.truth, found.prediction, found.columns) if found.columns else []
+    beside = [_beside(row, then.get((row.column, row.value)), higher_is_better(metric)) for row in now]
     return Performance(
-        metric, higher_is_better(metric), len(found), value, reference, False, "measured", low, high, steps, slices
+        metric, higher_is_better(metric), len(found), value, reference, False, "measured", low, high, steps, beside
     )
+
+
+def _beside(row: SliceRow, then: float | None, higher: bool) -> SliceRow:
+    if row.candidate is None or then is None:
+        return replace(row, production=then)
+    return replace(row, production=then, difference=(row.candidate - then) * (1 if higher else -1))
 
 
 def estimated(

@@ -45,6 +45,7 @@ def test_a_column_that_moved_is_first_and_the_truth_is_told_by_time_and_slice(sh
     assert judged is not None and not judged.estimated and judged.rows == 800 and judged.value is not None
     assert judged.low is not None and judged.high is not None and judged.low < judged.value < judged.high
     assert {row.value for row in judged.slices} == {"AA", "UA"} and len(judged.over_time) >= 2
+    assert all(row.production is not None and row.difference is not None for row in judged.slices)
     assert judged.reference is not None
     kept = json.loads((shed.endpoint_dir("delays") / "importance.json").read_bytes())
     assert kept["digest"] == version.digest and kept["columns"]["distance"] == first.importance

@@ -15,13 +15,14 @@ from runners.agency.home import Home
 from runners.alerting import addresses
 from runners.alerting.courier import Courier
 from runners.alerting.reporting import due
+from runners.triggers.breaking import break_off
 from storage.read import alerts as read_alerts
 from storage.shed import Shed, current_user, open_shed
 from storage.tables import Alert
 from storage.trigger_section import AlertsSection, Severity
 from storage.write import alerts as write_alerts
 from tests.runners.alerting.sinks import HttpSink, SmtpSink, http_sink, smtp_sink
-from tests.runners.triggers.watched import Clock
+from tests.runners.triggers.watched import Clock, watched
 from tests.scenes import run_of
 from tests.waiting import until
 
@@ -203,3 +204,13 @@ def test_an_address_of_the_environment_is_kept_where_only_its_user_reads(shed: S
     (warning,) = addresses.keep(home, "delays", said, tmp_path, {"TO": "json://127.0.0.1:1/hush"})
     assert "NOT_SET is not set here" in warning
     assert (home.root / "alerts" / "delays.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_trigger_that_broke_reaches_people_even_at_night(shed: Shed, tmp_path: Path, http: HttpSink) -> None:
+    post = Post(shed, tmp_path, http.address, at("2031-03-01T23:00"), quiet_hours="22:00-07:00")
+    trigger, _ = watched(shed, tmp_path / "project", '[[trigger]]\non = "new-data"\n')
+    break_off(shed, trigger, "10 runs in a row: it seems to feed itself")
+    post.round()
+    (told,) = http.taken
+    assert told["title"] == "[critical] delays/new-data: paused, 10 runs in a row: it seems to feed itself"
+    assert f"trainshed triggers resume {trigger.id}" in told["message"]

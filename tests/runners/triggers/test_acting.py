@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.actions import datasets
+from runners.actions import datasets, runs
 from runners.triggers import acting
 from runners.triggers.orders import Orders
 from storage.project import load_project
@@ -66,5 +66,6 @@ def test_values_that_moved_stand_behind_the_decision(shed: Shed, tmp_path: Path)
     acting.carry_out(shed, trigger, orders, firing)
     (row,) = read_triggers.history(shed)
     assert row.firing.why.startswith("data/two.parquet added, +600 rows; values shifted: distance (PSI ")
+    assert runs.details(shed, row.firing.run_id or 0).set_off_by == f"new-data: {row.firing.why}"
     first = row.firing.evidence["shift"]["drift"][0]
     assert first["column"] == "distance" and first["psi"] > 0.25 and first["importance"] > 0
