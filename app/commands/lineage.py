@@ -21,7 +21,7 @@ def lineage(
     context: typer.Context,
     reference: Annotated[
         list[str],
-        typer.Argument(metavar="ID", help="A run (12), model (flight-delay@v3), dataset (flights@v2) or digest."),
+        typer.Argument(metavar="ID", help="A run (12), model (delays@v3), dataset (flights@v2), request id or digest."),
     ],
 ) -> None:
     """Walk from any id back to the files behind it, and on to what came of it."""

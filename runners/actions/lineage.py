@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from runners.actions.runs import parsed_id
-from storage import manifests
+from runners.tracing.causes import code_nodes, firing_node
+from runners.tracing.node import MOST_SHOWN, Node, cut, when
+from storage import manifests, predictions
 from storage.errors import ShedError, UsageError
 from storage.read import datasets as read_datasets
+from storage.read import endpoints as read_endpoints
 from storage.read import lineage as read_lineage
 from storage.read import models as read_models
 from storage.read import runs as read_runs
+from storage.read import triggers as read_triggers
 from storage.shed import Shed
-from storage.tables import Dataset, DatasetVersion, Decision, ModelVersion, Stage
+from storage.tables import Dataset, DatasetVersion, Decision, Endpoint, ModelVersion, Stage
 
-MOST_SHOWN = 10  # of each kind of thing
+__all__ = ["Lineage", "Node", "trace"]
+
 RUN = re.compile(r"(?:run[ /#]?|r|#)?\d+", re.IGNORECASE)
 DIGEST = re.compile(r"[0-9a-f]{6,64}")
+REQUEST = re.compile(r"[0-9a-f]{24,40}")
 NAMED = re.compile(r"(?:(?P<kind>model|dataset)[: ])?(?P<name>[^@\s]+)(?:(?:@| )(?P<which>\S+))?")
-
-
-@dataclass
-class Node:
-    """One thing on the way. `id` is what `trainshed lineage` takes; empty for a thing without one."""
-
-    kind: str
-    title: str
-    id: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
-    children: list[Node] = field(default_factory=list)
 
 
 @dataclass
@@ -44,7 +38,8 @@ class Lineage:
 
 
 def trace(shed: Shed, reference: str) -> Lineage:
-    """The lineage of `12`, `r12`, `flight-delay@v3`, `flight-delay@production`, `flights@v2` or the start of a digest.
+    """The lineage of `12`, `r12`, `flight-delay@v3`, `flight-delay@production`, `flights@v2`, the start of a digest, or
+    the id that an endpoint answered a request with.
 
     `model:` or `dataset:` before a name says which is meant where both have it.
 
@@ -61,11 +56,15 @@ def trace(shed: Shed, reference: str) -> Lineage:
         found = _named(shed, named["kind"], named["name"], named["which"])
         if found is not None:
             return found
+    if REQUEST.fullmatch(text):
+        predicted = _of_request(shed, text)
+        if predicted is not None:
+            return predicted
     if DIGEST.fullmatch(text):
         return _of_digest(shed, text)
     raise UsageError(
         f"{reference!r} is nothing in this shed",
-        expected="a run (12), a model (flight-delay@v3), a dataset (flights@v2), or 6 or more digits of a digest",
+        expected="a run (12), a model (flight-delay@v3), a dataset (flights@v2), a request id, the start of a digest",
         todo="`trainshed models list`, `trainshed data list` and `trainshed runs list` show what there is",
     )
 
@@ -106,6 +105,39 @@ def _of_digest(shed: Shed, prefix: str) -> Lineage:
     return Lineage(Node("object", title, prefix, {"is": told}, list(nodes.values())), [])
 
 
+def _of_request(shed: Shed, request: str) -> Lineage | None:
+    """The predictions of a request, from the log of whichever endpoint answered it."""
+    for endpoint in read_endpoints.every(shed):
+        rows = predictions.by_id(shed.endpoint_dir(endpoint.name) / "log", request)
+        if rows:
+            nodes = [_prediction_node(shed, endpoint, row) for row in rows[:MOST_SHOWN]]
+            nodes[0].children.append(_served_by(shed, endpoint.model, rows[0]["version"]))
+            whole = nodes[0] if len(rows) == 1 else Node("request", f"request {request}", request, children=nodes)
+            return Lineage(whole, [])
+    return None
+
+
+def _prediction_node(shed: Shed, endpoint: Endpoint, row: dict[str, Any]) -> Node:
+    facts = {
+        "at": when(row["at"]),
+        "said": row["output"],
+        "truth": row["truth"],
+        "ms": row["ms"],
+        "route": row["route"],
+        "digest": row["digest"],
+        "inputs": row["inputs"],
+    }
+    where = f", row {row['row']}" if row["row"] else ""
+    return Node("prediction", f"prediction {row['id']}{where} by {endpoint.name}", row["id"], facts)
+
+
+def _served_by(shed: Shed, model: str, number: int) -> Node:
+    try:
+        return version_node(shed, read_models.version(shed, model, f"v{number}"))
+    except UsageError as err:  # it was removed; what it said stays
+        return Node("missing", err.message)
+
+
 def _owner_node(shed: Shed, owner: str, owner_id: int) -> Node:
     if owner == "run":
         return run_node(shed, owner_id)
@@ -126,7 +158,7 @@ def version_node(shed: Shed, version: ModelVersion) -> Node:
         {
             "status": version.status,
             "aliases": [alias for alias in aliases if alias != version.status],
-            "created": _when(version.created_at),
+            "created": when(version.created_at),
             "by": version.created_by,
             "digest": version.digest,
             "metrics": version.metrics,
@@ -141,7 +173,7 @@ def version_node(shed: Shed, version: ModelVersion) -> Node:
 
 def _gate_node(decision: Decision) -> Node:
     verdicts = decision.evidence.get("verdicts") or []
-    facts: dict[str, Any] = {"at": _when(decision.at), "run": decision.run_id}
+    facts: dict[str, Any] = {"at": when(decision.at), "run": decision.run_id}
     beaten = decision.evidence.get("production_version")
     if beaten is not None:
         facts["against"] = f"v{beaten}"
@@ -164,14 +196,18 @@ def run_node(shed: Shed, run_id: int) -> Node:
         {
             "status": run.status,
             "by": f"{run.user} on {run.host}",
-            "started": _when(run.started_at),
+            "started": when(run.started_at),
             "commit" if run.commit else "code": code,
             "params": row.params,
         },
     )
+    node.children += code_nodes(shed, run)
     node.children += [_stage_node(stage) for stage in read_runs.stages(shed, run_id)]
     if run.dataset_version_id is not None:
         node.children.append(dataset_node(shed, *read_datasets.version_by_id(shed, run.dataset_version_id)))
+    fired = read_triggers.of_run(shed, run_id)
+    if fired is not None:
+        node.children.append(firing_node(fired))
     return node
 
 
@@ -194,7 +230,7 @@ def dataset_node(shed: Shed, dataset: Dataset, version: DatasetVersion) -> Node:
             "files": version.files,
             "rows": version.rows,
             "bytes": version.bytes,
-            "created": _when(version.created_at),
+            "created": when(version.created_at),
             "by": version.created_by,
             "content": version.content,
         },
@@ -221,7 +257,7 @@ def _after_run(shed: Shed, run_id: int) -> list[Node]:
         Node("run", f"run {other} took over its {', '.join(stages)}", str(other))
         for other, stages in read_lineage.stages_cached_from(shed, run_id).items()
     ]
-    return made + _cut(saved, "artifacts") + _cut(reused, "runs")
+    return made + cut(saved, "artifacts") + cut(reused, "runs")
 
 
 def _after_version(shed: Shed, version: ModelVersion) -> list[Node]:
@@ -231,33 +267,23 @@ def _after_version(shed: Shed, version: ModelVersion) -> list[Node]:
         Node(
             "decision",
             f"{decision.kind} to {decision.alias}" if decision.alias else decision.kind,
-            facts={"at": _when(decision.at), "by": decision.user, "reason": decision.reason},
+            facts={"at": when(decision.at), "by": decision.user, "reason": decision.reason},
         )
         for decision in decisions
     ]
     after = [_version_leaf(shed, child) for child in read_lineage.versions_after(shed, version.id or 0)]
-    return moves + _cut(after, "versions")
+    return moves + cut(after, "versions")
 
 
 def _after_dataset(shed: Shed, version: DatasetVersion) -> list[Node]:
     runs = [
-        Node("run", f"run {run.id} {run.name}", str(run.id), {"status": run.status, "started": _when(run.started_at)})
+        Node("run", f"run {run.id} {run.name}", str(run.id), {"status": run.status, "started": when(run.started_at)})
         for run in read_lineage.runs_of_dataset_version(shed, version.id or 0)
     ]
     models = [_version_leaf(shed, found) for found in read_lineage.versions_of_dataset_version(shed, version.id or 0)]
-    return _cut(models, "versions") + _cut(runs, "runs")
+    return cut(models, "versions") + cut(runs, "runs")
 
 
 def _version_leaf(shed: Shed, version: ModelVersion) -> Node:
     name = read_models.version_by_id(shed, version.id or 0)[0].name
     return Node("model version", f"{name} v{version.number}", f"{name}@v{version.number}", {"status": version.status})
-
-
-def _cut(nodes: list[Node], what: str) -> list[Node]:
-    if len(nodes) <= MOST_SHOWN:
-        return nodes
-    return [*nodes[:MOST_SHOWN], Node("more", f"and {len(nodes) - MOST_SHOWN:,} more {what}")]
-
-
-def _when(at: float | None) -> str | None:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)) if at is not None else None

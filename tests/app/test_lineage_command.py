@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from storage.shed import Shed
+from storage.tables import Firing
+from storage.write import endpoints as write_endpoints
 from storage.write import models as write_models
 from storage.write import runs as write_runs
+from storage.write import triggers as write_triggers
 from tests.app.conftest import Call
 from tests.scenes import dataset_version_of, model_version_of, run_of
 
@@ -106,3 +110,52 @@ def test_a_lost_manifest_is_told_in_its_place(call: Call, story: Shed) -> None:
     story.objects.remove(datasets.version(story, "flights").manifest)
     told = call("lineage", "1")
     assert told.code == 0 and "cannot be read" in told.out
+
+
+REQUEST = "23bf2d387faa44b000000712"
+
+
+@pytest.fixture
+def served(shed: Shed, story: Shed) -> Shed:
+    """A second version, of a run that a new file set off, answered a request."""
+    trigger, _ = write_triggers.register(
+        shed, name="new-data", project="flight-delay", project_dir="/p", kind="new-data", spec={}, request="r"
+    )
+    files = [{"path": "data/11.csv", "change": "added", "rows": 40, "blake3": "abcd" * 16}]
+    firing = write_triggers.notice(
+        shed, trigger.id or 0, "key", decision="retrain", why="data/11.csv added", evidence={"files": files}
+    )
+    run = run_of(shed, parent_version_id=1, snapshot={"files": {"pipeline.py": "0dd" * 16, "new.py": "e"}})
+    with shed.writing("a test", "firing") as write:
+        assert firing is not None
+        write.session.get_one(Firing, firing.id).run_id = run.id
+    version = model_version_of(shed, run, bias=2.0, auroc=0.8)
+    write_endpoints.want(shed, "delays", "flight-delay", "production", 8123, {})
+    folder = shed.make_dir(shed.make_dir(shed.endpoint_dir("delays")) / "log")
+    line = {
+        "id": REQUEST, "at": 1.0, "ms": 2.0, "version": version.number, "digest": version.digest, "route": "predict",
+        "out": [{"probability": 0.2}], "rows": [{"distance": 500}],
+    }  # fmt: skip
+    (folder / "p-1-1.jsonl").write_text(json.dumps(line) + "\n")
+    return shed
+
+
+def test_a_prediction_walks_back_to_the_file_that_led_to_its_model(call: Call, served: Shed) -> None:
+    told = call("lineage", REQUEST).out
+    places = [
+        told.index(part)
+        for part in (
+            f"prediction {REQUEST} by delays", "probability 0.2", "flight-delay v2", "gate passed", "held    min:",
+            "run 3 flight-delay", "code against run 1's", "new.py, pipeline.py", "set off by trigger new-data", "data/11.csv  added",
+        )
+    ]  # fmt: skip
+    assert places == sorted(places), told
+
+
+def test_the_walk_of_a_prediction_is_one_object_for_programs(call: Call, served: Shed) -> None:
+    back = call("lineage", REQUEST, "--json").lines[0]["back"]
+    assert back["facts"]["inputs"] == {"distance": 500} and back["facts"]["truth"] is None
+    walk = kinds(back)
+    assert [kind for kind in walk if kind in ("prediction", "model version", "gate", "run", "code", "firing")] == [
+        "prediction", "model version", "gate", "run", "code", "firing",
+    ]  # fmt: skip
