@@ -103,7 +103,7 @@ def _show(out: Output, queue: Queue, candidate: Candidate, place: int) -> None:
 
 
 def _short(value: Any) -> str:
-    text = "missing" if value is None else str(value)
+    text = "missing" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 

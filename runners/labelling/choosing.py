@@ -17,7 +17,7 @@ import numpy as np
 BINS = 10
 LEAST_RATIO = 2.0  # such values must be so much more frequent now
 LEAST_SHARE = 0.002  # of what is asked: what is rarer may be chance
-SHARE_OF_ONE_BIN = 4  # one kind of strange value makes up at most this part of what is asked: 1/4
+MOST_OF_ONE = 4  # the strange values of one column make up at most one in so many of what is asked
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Strangeness:
             name: _Column(name, old, [each.values.get(name) for each in asked]) for name, old in trained.items() if old
         }
 
-    def of(self, asked: Asked) -> tuple[float, str] | None:
-        """By what factor its most telling value is more frequent now, and that in words; None where none is."""
+    def of(self, asked: Asked) -> tuple[float, str, str] | None:
+        """By what factor its most telling value is more frequent now, of which column, and in words; None for none."""
         found = [column.telling(asked.values.get(name)) for name, column in self._columns.items()]
         return max((each for each in found if each is not None), default=None)
 
@@ -76,7 +76,7 @@ class _Column:
         self.now = Counter(map(self._bin, new))
         self.sizes = len(old), max(1, len(new))
 
-    def telling(self, value: Any) -> tuple[float, str] | None:
+    def telling(self, value: Any) -> tuple[float, str, str] | None:
         place = self._bin(value)
         now, before = self.now[place] / self.sizes[1], self.before[place] / self.sizes[0]
         ratio = now / max(before, 1 / self.sizes[0])
@@ -84,7 +84,8 @@ class _Column:
             return None
         of_training = f"{before:.1%}" if before else "none"
         given = f"{value:.6g}" if isinstance(value, float) else "missing" if value is None else str(value)
-        return ratio, f"unlike training: {self.name} {given}, {now:.1%} of what is asked now, {of_training} of that"
+        why = f"unlike training: {self.name} {given}, {now:.1%} of what is asked now, {of_training} of that"
+        return ratio, self.name, why
 
     def _bin(self, value: Any) -> Any:
         if value is None or self.cuts is None:
@@ -117,8 +118,12 @@ def choose(
     doubts = [(found, each) for each in distinct if (found := doubt(each.output, classes)) is not None]
     unsure = [Chosen(each, why) for (_, why), each in sorted(doubts, key=lambda pair: -pair[0][0])]
     strangeness = Strangeness(trained, asked)
-    oddities = [(found, each) for each in distinct if (found := strangeness.of(each)) is not None]
-    strange = [Chosen(each, why) for (_, why), each in _spread(sorted(oddities, key=lambda p: -p[0][0]), count)]
+    oddities = [(odd, each) for each in distinct if (odd := strangeness.of(each)) is not None]
+    strange, taken = [], Counter[str]()
+    for (_, column, why), each in sorted(oddities, key=lambda pair: -pair[0][0]):
+        taken[column] += 1
+        if taken[column] <= max(1, count // MOST_OF_ONE):
+            strange.append(Chosen(each, why))
     chosen: dict[tuple[str, int], Chosen] = {}
     sources = [iter(unsure), iter(strange)]
     while sources and len(chosen) < count:
@@ -129,14 +134,3 @@ def choose(
             elif len(chosen) < count:
                 chosen[following.asked.key] = following
     return list(chosen.values())
-
-
-def _spread(sorted_: Sequence[tuple[tuple[float, str], Asked]], count: int) -> list[tuple[tuple[float, str], Asked]]:
-    """Without so many of one column that nothing else would be asked."""
-    most, taken, kept = max(1, count // SHARE_OF_ONE_BIN), Counter[str](), []
-    for found, each in sorted_:
-        column = found[1].split()[2]
-        if taken[column] < most:
-            taken[column] += 1
-            kept.append((found, each))
-    return kept
