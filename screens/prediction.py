@@ -15,7 +15,7 @@ from textual.containers import Container, Horizontal, Vertical
 from screens import figures
 from screens.acting import bindings
 from screens.cells import json_value
-from screens.ink import Line, Span, escaped, joined, line, padded, span
+from screens.ink import Line, Span, escaped, joined, line, padded, span, wrapped
 from screens.predicted import predicted, value_text
 from screens.view import View
 from screens.widgets.grid import Grid
@@ -23,16 +23,23 @@ from screens.widgets.lineage import columns, rows_of
 from screens.widgets.lines import Lines
 
 if TYPE_CHECKING:
+    from runners.actions.explaining import Explanation
     from runners.actions.lineage import Lineage
     from runners.actions.predictions import Prediction
     from storage.shed import Shed
 
 
+LABEL = 22
+VALUE = 12
+
+
 @dataclass(frozen=True)
 class Found:
-    """Where the prediction came from."""
+    """Where the prediction came from, and why it is what it is; where that cannot be told, why not."""
 
     lineage: Lineage
+    explained: Explanation | None
+    why_not: str = ""
 
 
 class PredictionPage(View[None, Found]):
@@ -47,6 +54,7 @@ class PredictionPage(View[None, Found]):
         """With `origin` it opens on where the prediction came from."""
         super().__init__()
         self._endpoint, self.prediction, self._origin = endpoint, prediction, origin
+        self._found: Found | None = None
 
     def body(self) -> ComposeResult:
         each = self.prediction
@@ -56,7 +64,7 @@ class PredictionPage(View[None, Found]):
             yield Lines(id="answer")
         with Horizontal(classes="panes"):
             with Vertical(classes="pane", id="why") as box:
-                box.border_title = "what it was asked"
+                box.border_title = "why"
                 yield Lines(id="inputs")
             with Vertical(classes="pane", id="origin") as box:
                 box.border_title = "where it came from"
@@ -65,7 +73,7 @@ class PredictionPage(View[None, Found]):
     def on_mount(self) -> None:
         self.query_one("#answer").can_focus = False
         self.query_one("#answer", Lines).show([self._answer_line()])
-        self.query_one("#inputs", Lines).flow(self._inputs)
+        self.query_one("#inputs", Lines).flow(self._why)
         self.query_one("#lineage" if self._origin else "#inputs").focus()
         self.set_class(self._origin, "-origin")
 
@@ -73,12 +81,26 @@ class PredictionPage(View[None, Found]):
         return None
 
     def answer(self, shed: Shed, question: None) -> Found:
-        from runners.actions import lineage
+        if self._found is not None:
+            return self._found  # what was answered does not change any more
+        from runners.actions import explaining, lineage
+        from storage.errors import TrainshedError
 
-        return Found(lineage.trace(shed, f"model:{self.prediction.model}@v{self.prediction.version}"))
+        each = self.prediction
+        model = f"{each.model}@v{each.version}"
+        try:
+            walked = lineage.trace(shed, each.id)
+        except TrainshedError:
+            walked = lineage.trace(shed, f"model:{model}")  # the log has it no more
+        try:
+            return Found(walked, explaining.explain(shed, model, each.inputs))
+        except TrainshedError as err:
+            return Found(walked, None, err.message)
 
     def show(self, answer: Found) -> None:
+        self._found = answer
         self.query_one("#lineage", Grid).show(rows_of(answer.lineage), columns=columns())
+        self.query_one("#inputs", Lines).flow(self._why)
 
     def _answer_line(self) -> Line:
         each = self.prediction
@@ -87,11 +109,40 @@ class PredictionPage(View[None, Found]):
         facts = span(f"{at}  in {figures.number(each.ms)} ms by /{each.route}  digest {each.digest[:12]}", "dim")
         return joined([predicted(each), truth, [facts]], "   ")
 
-    def _inputs(self, width: int) -> list[Line]:
-        inputs = self.prediction.inputs
-        label = min(max((len(name) for name in inputs), default=0), max(8, width // 2))
+    def _why(self, width: int) -> list[Line]:
+        """Each column with what it added to the prediction, the most first; the inputs alone before that is known."""
+        found = self._found
+        if found is None or found.explained is None:
+            told = f"why cannot be told: {found.why_not}" if found is not None else "looking why …"
+            return [*wrapped(told, width, "dim"), [], *self._inputs()]
+        explained = found.explained
+        top = max((abs(each.contribution) for each in explained.columns), default=0.0) or 1.0
+        half = max(4, min(16, (width - LABEL - VALUE - 12) // 2))
+        lines: list[Line] = [
+            joined([[span(explained.of, "bold")], [Span(f"{explained.base:.4f} on average", "dim")]]),
+            [Span(f"{explained.prediction:.4f} here; what each column added, ± its error", "dim")],
+            [],
+        ]
+        for each in explained.columns:
+            size = round(abs(each.contribution) / top * half)
+            less, more = ("━" * size if each.contribution < 0 else ""), ("━" * size if each.contribution > 0 else "")
+            lines.append(
+                line(
+                    *padded([span(each.column, "dim")], LABEL),
+                    *padded([span(value_text(each.value), "bold")], VALUE, "r"),
+                    Span(" " + less.rjust(half), "running"),
+                    Span("│", "faint"),
+                    Span(more.ljust(half), "attention"),
+                    Span(f" {each.contribution:+.4f}"),
+                    Span(f" ±{each.standard_error:.4f}" if width > 74 else "", "faint"),
+                )
+            )
+        return lines
+
+    def _inputs(self) -> list[Line]:
         return [
-            line(*padded([span(name, "dim")], label), Span("  "), span(value_text(v))) for name, v in inputs.items()
+            line(*padded([span(name, "dim")], LABEL), Span("  "), span(value_text(value)))
+            for name, value in self.prediction.inputs.items()
         ]
 
     @on(Grid.Chosen, "#lineage")

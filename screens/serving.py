@@ -16,16 +16,23 @@ from screens.acting import bindings
 from screens.endpoint_verbs import EndpointVerbs
 from screens.ink import Line, Span, escaped, line, span
 from screens.predicted import cells_of, columns_of
+from screens.rollout_verbs import RolloutVerbs
+from screens.threads import beside
 from screens.view import View
 from screens.widgets.grid import Column, Grid, Row
 from screens.widgets.health import Health, sign
+from screens.widgets.lines import Lines
 
 if TYPE_CHECKING:
+    from runners.actions.canaries import Standing
     from runners.actions.endpoints import EndpointStatus
+    from runners.actions.monitoring import Monitored
     from runners.actions.predictions import Prediction
     from storage.shed import Shed
 
 SHOWN = 100  # predictions
+DRIFTED = 8  # columns, beside the rest
+DAY_EVERY_S = 60.0
 NEWS_S = 2.0  # between two looks at what was predicted
 
 EMPTY: list[Line] = [
@@ -46,15 +53,16 @@ ALONE: list[Line] = [
 
 @dataclass(frozen=True)
 class Found:
-    """All endpoints; and what the one that is looked at predicted lately."""
+    """All endpoints; what the one that is looked at predicted lately, and what it serves beside its own version."""
 
     endpoints: list[EndpointStatus]
     name: str | None
     latest: list[Prediction]
     size: tuple[int, int]
+    rollout: Standing | None = None
 
 
-class Serving(EndpointVerbs, View[str | None, Found]):
+class Serving(EndpointVerbs, RolloutVerbs, View[str | None, Found]):
     """Endpoints, how the one under the cursor does, and its predictions as they come."""
 
     PLACE = "serving"
@@ -66,6 +74,8 @@ class Serving(EndpointVerbs, View[str | None, Found]):
         super().__init__()
         self._found: Found | None = None
         self._looked_at = 0.0
+        self._goal: str | None = None
+        self._day: tuple[str, float] = ("", 0.0)  # whose last day is shown, and when it was looked at
 
     def body(self) -> ComposeResult:
         with Horizontal(classes="panes"):
@@ -78,6 +88,9 @@ class Serving(EndpointVerbs, View[str | None, Found]):
                 with Vertical(classes="pane", id="latest") as box:
                     box.border_title = "latest predictions"
                     yield Grid(id="predictions", empty=ALONE, opens=True)
+            with Vertical(classes="pane", id="day") as box:
+                box.border_title = "the last day"
+                yield Lines(empty="looking …")
 
     def on_mount(self) -> None:
         self.query_one("#endpoints", Grid).focus()
@@ -89,7 +102,7 @@ class Serving(EndpointVerbs, View[str | None, Found]):
         return str(key) if key is not None else None
 
     def answer(self, shed: Shed, question: str | None) -> Found:
-        from runners.actions import endpoints, predictions
+        from runners.actions import canaries, endpoints, predictions
 
         every = sorted(endpoints.every(shed), key=lambda each: (each.state == "stopped", each.name))
         names = [each.name for each in every]
@@ -97,15 +110,21 @@ class Serving(EndpointVerbs, View[str | None, Found]):
         if name is None:
             return Found([], None, [], (0, 0))
         size = predictions.size(shed, name)
-        return Found(every, name, predictions.latest(shed, name, SHOWN), size)
+        return Found(every, name, predictions.latest(shed, name, SHOWN), size, canaries.standing(shed, name))
 
     def show(self, answer: Found) -> None:
         self._found = answer
         self._looked_at = time.monotonic()
         self.set_class(not answer.endpoints, "-empty")
         self._show_list()
+        if self._goal is not None:
+            self.go_to(self._goal)
         self._show_health()
         self._show_latest()
+        due = self._day[0] != answer.name or time.monotonic() - self._day[1] > DAY_EVERY_S
+        if answer.name is not None and due and self.query_one("#day").display:
+            self._day = (answer.name, time.monotonic())
+            self.run_worker(self._look_at_day(answer.name), group="day", exclusive=True)
 
     def _show_list(self) -> None:
         found, grid = self._found, self.query_one("#endpoints", Grid)
@@ -120,12 +139,16 @@ class Serving(EndpointVerbs, View[str | None, Found]):
         version = f"v{each.version}" if each.version is not None else ""
         return Row(each.name, ([sign(each.state)], [span(each.name, "bold")], [Span(version)], [Span(told, "dim")]))
 
+    def go_to(self, name: str) -> None:
+        """Put the cursor on this endpoint, now or when it has been read."""
+        self._goal = None if self.query_one("#endpoints", Grid).move_to_key(name) else name
+
     def _show_health(self) -> None:
         endpoint = self.endpoint
         box = self.query_one("#health")
         box.border_title = escaped(endpoint.name) if endpoint is not None else "serving"
         box.border_subtitle = escaped(f"{endpoint.user} on {endpoint.host}") if endpoint is not None else ""
-        self.query_one(Health).show(endpoint, EMPTY)
+        self.query_one(Health).show(endpoint, EMPTY, rollout=self.rollout)
 
     def _show_latest(self) -> None:
         found = self._found
@@ -157,6 +180,31 @@ class Serving(EndpointVerbs, View[str | None, Found]):
     def tick(self) -> None:
         self.refetch()
 
+    async def _look_at_day(self, name: str) -> None:
+        """Beside the rest, where there is room for it: it takes about a second."""
+        from screens.monitor import drift_told, histogram_told
+        from storage.errors import TrainshedError
+
+        shed = self.shell.shed
+        if shed is None:
+            return
+        try:
+            found = await beside(lambda: _monitored(shed, name))
+        except TrainshedError:
+            return  # its page, by m, says why
+        if self._found is None or self._found.name != name:
+            return
+
+        def told(width: int) -> list[Line]:
+            lines: list[Line] = [[Span("input drift, the likely most harmful first", "dim")]]
+            lines += drift_told(found.drift, width, DRIFTED) or [[Span("none can be told yet", "faint")]]
+            if found.predictions is not None:
+                lines += [[], [Span("predictions now, and when it was evaluated", "dim")]]
+                lines += histogram_told(found.predictions, width)
+            return [*lines, [], line(Span("m", "accent"), Span(" more, and performance", "dim"))]
+
+        self.query_one("#day Lines", Lines).flow(told)
+
     @on(Grid.Moved, "#endpoints")
     def _moved(self) -> None:
         if self._found is not None and self.question() != self._found.name:
@@ -178,6 +226,10 @@ class Serving(EndpointVerbs, View[str | None, Found]):
         return next((each for each in found.endpoints if each.name == found.name), None) if found is not None else None
 
     @property
+    def rollout(self) -> Standing | None:
+        return self._found.rollout if self._found is not None else None
+
+    @property
     def prediction(self) -> Prediction | None:
         key = self.query_one("#predictions", Grid).key
         latest = self._found.latest if self._found is not None else []
@@ -194,6 +246,8 @@ class Serving(EndpointVerbs, View[str | None, Found]):
             return "Labels belong to a project: start trainshed in its directory, or with -p DIR."
         if name == "label" and (self.endpoint is None or self.endpoint.model != self.shell.project):
             return f"Only predictions of this project, {self.shell.project}, are labelled here."
+        if name == "monitor" and self.endpoint is None:
+            return "There is no endpoint yet: n serves a model."
         return super().why_not(name)
 
     def do_back(self) -> None:
@@ -214,6 +268,12 @@ class Serving(EndpointVerbs, View[str | None, Found]):
         assert self.shell.project_dir is not None and self.endpoint is not None  # why_not has seen to it
         self.app.push_screen(LabellingPage(self.shell.project_dir, self.endpoint.name))
 
+    def do_monitor(self) -> None:
+        from screens.monitor import MonitorPage
+
+        assert self.endpoint is not None  # why_not has seen to it
+        self.app.push_screen(MonitorPage(self.endpoint.name))
+
     def do_walk_back(self) -> None:
         self._open_prediction(origin=True)
 
@@ -223,3 +283,9 @@ class Serving(EndpointVerbs, View[str | None, Found]):
             from screens.prediction import PredictionPage
 
             self.app.push_screen(PredictionPage(endpoint.name, prediction, origin=origin))
+
+
+def _monitored(shed: Shed, name: str) -> Monitored:
+    from runners.actions import monitoring
+
+    return monitoring.monitor(shed, name)

@@ -11,8 +11,10 @@ from screens.acting import Acting
 from screens.charts.bars import bars, round_top
 from screens.ink import Line, Span, cut, joined, line, padded, span, wrapped
 from screens.widgets.painted import Painted
+from screens.widgets.rollout import is_news, rollout_told
 
 if TYPE_CHECKING:
+    from runners.actions.canaries import Standing
     from runners.actions.endpoints import EndpointStatus
     from runners.actions.pulse import Beat, Rate
 
@@ -48,10 +50,13 @@ class Health(Acting, Painted):
         super().__init__()
         self._endpoint: EndpointStatus | None = None
         self._empty: Sequence[Line] = ()
+        self._rollout: Standing | None = None
 
-    def show(self, endpoint: EndpointStatus | None, empty: Sequence[Line] = ()) -> None:
-        """This endpoint; `empty` is told where there is none."""
-        self._endpoint, self._empty = endpoint, empty
+    def show(
+        self, endpoint: EndpointStatus | None, empty: Sequence[Line] = (), *, rollout: Standing | None = None
+    ) -> None:
+        """This endpoint, and what it serves beside its own version; `empty` is told where there is none."""
+        self._endpoint, self._empty, self._rollout = endpoint, empty, rollout
         self.repaint()
 
     def paint(self, width: int, height: int) -> Sequence[Line]:
@@ -62,6 +67,8 @@ class Health(Acting, Painted):
         pulse = self.shell.pulse
         if pulse is not None and endpoint.state != "stopped":
             lines += [[], *vitals(pulse.beats(endpoint.name), width, tall=self.screen.has_class("-high"))]
+        if self._rollout is not None and is_news(self._rollout, time.time()):
+            lines += [[], *rollout_told(self._rollout, width)]
         return lines
 
 
