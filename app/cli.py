@@ -19,6 +19,7 @@ from storage.errors import TrainshedError, UsageError
 
 NOUNS = {
     "init": "Start a project from a template, or around your data.",
+    "status": "What needs you, runs, the queue, endpoints, the machine.",
     "doctor": "Check this machine, its terminal and the shed.",
     "test": "Test a project as software, on a small sample.",
     "data": "Datasets and their versions.",

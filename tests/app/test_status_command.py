@@ -1,0 +1,53 @@
+"""`trainshed status`: what needs a person, runs, the queue, endpoints and the machine, once or as it changes."""
+
+from __future__ import annotations
+
+import io
+import time
+
+from app.output import Output
+from app.views.status import watch_status
+from runners.actions.status import Status, Watcher
+from runners.serving.figures import Figures
+from storage.shed import Shed
+from storage.write import alerts as write_alerts
+from tests.app.conftest import Call
+from tests.scenes import run_of
+from tests.screens.serving_scene import endpoint_of
+
+
+def test_everything_stands_in_one_panel_and_as_objects(shed: Shed, call: Call) -> None:
+    run_of(shed, "baseline", status="running")
+    endpoint_of(shed)
+    write_alerts.raise_alert(shed, project="delays", key="k", severity="warning", title="carrier has shifted")
+    told = call("status").out
+    assert "carrier has shifted" in told and "baseline" in told and "delays v1 serving" in told and "disk" in told
+    found = call("status", "--json")
+    assert {line["event"] for line in found.lines} >= {"need", "run", "endpoint", "finished"}
+    assert found.finished["running"] == 1 and found.finished["machine"]["cores"] >= 1
+
+
+def test_watching_draws_again_only_what_changed(shed: Shed) -> None:
+    folder, _ = endpoint_of(shed)
+    watcher = Watcher(shed)
+    looks: list[Status] = []
+
+    def look() -> Status:
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+        if looks:
+            Figures(folder / "worker-0.figures").add("answered", 40)
+        found = watcher.look() if len(looks) < 2 else looks[-1]
+        looks.append(found)
+        return found
+
+    stream = io.StringIO()
+    began = time.monotonic()
+    watch_status(Output(stdout=stream), look, every_s=0.01)
+    assert time.monotonic() - began < 20
+    assert "delays v1 serving" in stream.getvalue()
+    assert looks[1].served[0].rate is not None and looks[1].served[0].rate.requests > 0
+
+
+def test_watching_needs_a_terminal(call: Call) -> None:
+    assert "--watch needs a terminal" in call("status", "--watch").err
