@@ -265,6 +265,11 @@ class HomeView(View[float | None, Found]):
             number = int(need.subject)
             self.run_worker(self.shell.carry_out(lambda shed: _acknowledge(shed, number), "acknowledged"))
 
+    def do_tour(self) -> None:
+        from screens.tour import Tour
+
+        self.app.push_screen(Tour())
+
     def do_next(self) -> None:
         self.screen.focus_next(Grid)
 
@@ -422,6 +427,7 @@ def _nothing(home: Home, project: str | None) -> list[Line]:
             [],
             [Span("Welcome. Nothing has happened in this shed yet.", "bold")],
             [],
+            line(Span("t", "accent bold"), Span("                    takes the tour, and runs a sample project", "dim")),
             line(
                 Span("trainshed init DIR", "accent"),
                 Span("   starts a project from a template, or around your data", "dim"),

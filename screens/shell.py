@@ -260,9 +260,31 @@ class Shell(Acting, App[int]):
         return True
 
     def copy(self, text: str) -> None:
-        """Into the clipboard of the terminal: through tmux where one runs, else as OSC 52."""
+        """Into tmux's buffer where one runs, and as OSC 52 into the clipboard of the terminal; where neither can take
+        it, it is shown to be selected."""
+        from screens import clipboard
+
         self.copy_to_clipboard(text)
-        self.say(f"copied: {text}")
+        if clipboard.in_tmux():
+            self.run_worker(self._copy_to_tmux(text))
+        elif clipboard.understands_osc52():
+            self.say(f"copied: {text}")
+        else:
+            self._show_to_select(text)
+
+    async def _copy_to_tmux(self, text: str) -> None:
+        from screens import clipboard
+
+        if await beside(lambda: clipboard.to_tmux(text)):
+            self.say(f"copied, into tmux's buffer too: {text}")
+        else:
+            self._show_to_select(text)
+
+    def _show_to_select(self, text: str) -> None:
+        from screens.dialogs import Reading
+        from screens.ink import wrapped
+
+        self.push_screen(Reading("select it with the mouse", lambda width: wrapped(text, width)))
 
     def open_thing(self, reference: str) -> None:
         """Go to whatever an id stands for: a run's number, `flights@v2`, `flight-delay@v3`."""
