@@ -28,7 +28,7 @@ from storage.serve_section import ServeSection
 from storage.shed import Shed
 from storage.tables import ModelVersion
 
-ROWS, ROUNDS = 200, 3
+ROWS, ROUNDS = 200, 5
 ALONE_S, TOGETHER_S = 2.0, 0.7
 CONNECTIONS = 16
 START_S, STOP_S = 60.0, 5.0
@@ -39,7 +39,7 @@ class LoadTest:
     """What a trial endpoint did, asked on the same machine.
 
     Attributes:
-        p50_ms, p99_ms: of requests of one row, one at a time; a row's time is its best of three.
+        p50_ms, p99_ms: of requests of one row, one at a time; a row's time is its best of five.
         rps: requests a second at `connections` at once; the better of two rounds.
         requests, failed: all that were sent, and how many were not answered 200.
     """
