@@ -14,7 +14,7 @@ help:
 	@echo "make check   lint, types and import contracts only"
 	@echo "make faults  the long forms of the fault tests"
 	@echo "make bench   our figures beside the floor and the peers, which it installs in .venv-bench; NAMES=overlay for one"
-	@echo "make picture draws docs/batch.svg from the real screen"
+	@echo "make picture draws docs/batch.svg, run.svg and serving.svg from the real screens: about three minutes"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "trainshed needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
@@ -68,3 +68,4 @@ clean:
 
 picture: $(VENV)/.installed
 	$(BIN)/python docs/picture.py $(BIN)/trainshed --batch -p sample_project
+	$(BIN)/python docs/screen_picture.py

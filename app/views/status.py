@@ -175,7 +175,8 @@ def _machine(found: Status) -> Text:
 
     now, parts = found.machine, []
     for gpu in now.gpus:
-        used = f" {gpu.memory_used / 1e9:.0f}/{gpu.memory_total / 1e9:.0f} GB" if gpu.memory_total else ""
+        known = gpu.memory_used is not None and gpu.memory_total
+        used = f" {(gpu.memory_used or 0) / 1e9:.0f}/{(gpu.memory_total or 0) / 1e9:.0f} GB" if known else ""
         parts.append(f"{gpu.name} {gpu.percent or 0:.0f} %{used}")
     if now.cpu_percent is not None:
         parts.append(f"cpu {now.cpu_percent:.0f} % of {now.cores}")
