@@ -69,7 +69,10 @@ class Agent:
         self.busy_at = time.monotonic()
 
     def run(self) -> None:
-        """Work until there has been nothing to do for a while, or somebody asks to stop. Runs go on either way."""
+        """Work until there has been nothing to do for a while, somebody asks to stop, or the shed is gone.
+
+        Runs go on either way.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
@@ -77,6 +80,9 @@ class Agent:
         write_whole(self.home.identity, json.dumps(identify_self().to_json()).encode(), mode=0o600)
         told(f"agent of {self.user} for {self.shed.root} began, pid {os.getpid()}")
         while not self.stopping:
+            if not self.shed.db.exists():
+                told("the shed is gone")
+                break
             try:
                 self._turn()
                 if self._idle_long_enough():

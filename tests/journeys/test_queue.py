@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from pathlib import Path
 
@@ -293,6 +294,14 @@ def test_an_agent_with_nothing_to_do_ends(workstation: Workstation) -> None:
     workstation.wait(workstation.execute("true"))
     agent = workstation.agent()
     assert agent is not None
+    until(lambda: not processes.alive(agent))
+
+
+def test_an_agent_ends_when_its_shed_is_gone(workstation: Workstation) -> None:
+    workstation.wait(workstation.execute("true"))
+    agent = workstation.agent()
+    assert agent is not None
+    shutil.rmtree(workstation.folder / "shed")
     until(lambda: not processes.alive(agent))
 
 
