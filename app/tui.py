@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import signal
 import socket
 import sys
 from contextlib import suppress
@@ -17,6 +20,13 @@ class Trainshed(Shell):
     itself again."""
 
     crash: Exception | None = None
+
+    def on_ready(self) -> None:
+        gc.freeze()  # what was imported stays: no looking for garbage in it while somebody types
+        gc.enable()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):  # the terminal is restored then, too
+            loop.add_signal_handler(number, self.exit, 128 + number)
 
     def _handle_exception(self, error: Exception) -> None:
         if self.crash is None:

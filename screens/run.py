@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from storage.tables import Run
 
 
+CURVES_S = 1.0  # between two looks at the series
+
+
 @dataclass(frozen=True)
 class Seen:
     """A run; `left_alone` when it is said to be running and its supervisor is gone, `outlook` while it waits."""
@@ -58,6 +62,7 @@ class RunPage(Paged[Seen], Queueing[Asked, Found[Seen]]):
         super().__init__()
         self.run_id = run_id
         self._grown: dict[str, int] = {}
+        self._looked_at = 0.0
 
     def head(self) -> RunHead:
         return RunHead()
@@ -81,7 +86,9 @@ class RunPage(Paged[Seen], Queueing[Asked, Found[Seen]]):
         run = details.run.row.run
         head = self.query_one("#head")
         head.border_title = escaped(f"{run.id}  {run.name}")
-        head.border_subtitle = escaped("  ".join([*details.run.row.tags, details.run.dataset or "", run.project]))
+        head.border_subtitle = escaped(
+            "  ".join(filter(None, [*details.run.row.tags, details.run.dataset, run.project]))
+        )
         self.query_one(RunHead).show(
             details.run, left_alone=details.left_alone, reason=self.part != Why.NAME, outlook=details.outlook
         )
@@ -102,12 +109,13 @@ class RunPage(Paged[Seen], Queueing[Asked, Found[Seen]]):
             self.section.look()
 
     def look_at_series(self, kind: Kind) -> None:
-        """Read again when series have grown."""
+        """Read again when series have grown, at most once a second: that keeps three curves below 1 KiB/s."""
         from runners.actions import curves
 
         shed = self.shell.shed
-        if shed is None:
+        if shed is None or time.monotonic() - self._looked_at < CURVES_S:
             return
+        self._looked_at = time.monotonic()
         size = curves.size(shed, self.run_id, kind)
         if self._grown.get(kind) != size:
             self._grown[kind] = size

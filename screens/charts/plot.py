@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from screens import figures
 from screens.charts.axes import Axis, axis, briefly, held
 from screens.charts.raster import Curve, column_of, raster
-from screens.ink import Line, Span, cut, joined, padded, span, spread
+from screens.ink import Line, Span, cut, joined, padded, span, spread, width_of
 
 TICK_EVERY = 14  # cells between two ticks of x, about
 LEAST_HEIGHT = 3
@@ -101,7 +101,7 @@ def heading(picture: Picture, width: int) -> list[Span]:
         best = []
         if only.best is not None and only.better:
             best = [Span(f"best {figures.number(only.best[0])} @ {_x_text(only.best[1], picture.x_name)}", "dim")]
-        return spread(told, best, width)
+        return spread(told, best if width_of(told) + width_of(best) < width else [], width)
     return cut(joined([[title], *(_entry(each, each.last) for each in curves)]), width)
 
 

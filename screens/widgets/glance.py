@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from storage.shed import Shed
 
 MOST = 4
+CURVES_S = 1.0  # between two looks at the series
 
 
 class Given(Painted):
@@ -50,6 +52,7 @@ class Glance(Acting, Vertical):
         self._reading = False
         self._again = False
         self._grown = -1
+        self._looked_at = 0.0
 
     def compose(self) -> ComposeResult:
         yield RunHead(brief=True)
@@ -72,8 +75,9 @@ class Glance(Acting, Vertical):
         from runners.actions import curves
 
         shed = self.shell.shed
-        if self.run_id is None or shed is None or not self.display:
+        if self.run_id is None or shed is None or not self.display or time.monotonic() - self._looked_at < CURVES_S:
             return
+        self._looked_at = time.monotonic()
         size = curves.size(shed, self.run_id)
         if size != self._grown:
             self._grown = size
