@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 from rich.console import RenderableType
@@ -16,6 +17,7 @@ from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 
 from screens.acting import Acting, bindings
@@ -38,8 +40,9 @@ Result = TypeVar("Result")
 LOOK_S = 0.25  # between two looks for commits
 CLOCK_S = 10.0  # between two looks at the clock: "4 min ago" has become "5 min ago"
 MACHINE_S = 3.0
+TOLD = 90  # signs of what was copied
 PULSE_S = 1.0  # between two looks at the counters of endpoints
-STALE_S = 3.0  # news that could not be read for so long are told to be old
+SETTLING_S = 0.3  # without a change of size: the terminal has the one that it keeps
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Shell(Acting, App[int]):
         self._machine: Machine | None = None
         self._looking = False
         self._wire = Wire()
+        self._settling: Timer | None = None  # since the terminal changed its size
         for each in THEMES:
             self.register_theme(each)
         self.theme = PLAIN if self.no_color else theme
@@ -175,12 +179,16 @@ class Shell(Acting, App[int]):
         self._repaint_header()
 
     async def _look_at_machine(self) -> None:
+        from storage.errors import TrainshedError
+
         machine = self._machine
         if machine is None or self._looking:
             return
         self._looking = True
         try:
             self.now = steadied(self.now, await beside(machine.look))
+        except TrainshedError:
+            return  # the readings stay as they were
         finally:
             self._looking = False
         self._repaint_header()
@@ -189,10 +197,15 @@ class Shell(Acting, App[int]):
             view.machine_seen()
 
     async def _feel_pulse(self) -> None:
+        from storage.errors import TrainshedError
+
         pulse = self.pulse
         if pulse is None:
             return
-        await beside(pulse.look)
+        try:
+            await beside(pulse.look)
+        except TrainshedError:
+            return
         view = self.view
         if view is not None and view.answered:
             view.pulse_felt()
@@ -217,8 +230,13 @@ class Shell(Acting, App[int]):
         super()._display(screen, renderable)
 
     async def _on_resize(self, event: events.Resize) -> None:
-        self._wire.forget()
         await super()._on_resize(event)
+        self._wire.forget()
+        if self._settling is not None:
+            self._settling.stop()
+            self._settling = None
+        if self.shed is not None:  # frames for another size may have been under way
+            self._settling = self.set_timer(SETTLING_S, self.do_redraw)
 
     # -- for screens
 
@@ -268,7 +286,7 @@ class Shell(Acting, App[int]):
         if clipboard.in_tmux():
             self.run_worker(self._copy_to_tmux(text))
         elif clipboard.understands_osc52():
-            self.say(f"copied: {text}")
+            self.say(f"copied: {shorten(text, TOLD, placeholder=" …")}")
         else:
             self._show_to_select(text)
 
@@ -276,7 +294,7 @@ class Shell(Acting, App[int]):
         from screens import clipboard
 
         if await beside(lambda: clipboard.to_tmux(text)):
-            self.say(f"copied, into tmux's buffer too: {text}")
+            self.say(f"copied, into tmux's buffer too: {shorten(text, TOLD, placeholder=" …")}")
         else:
             self._show_to_select(text)
 
@@ -404,13 +422,13 @@ class Shell(Acting, App[int]):
         self.say(f"theme: {self.theme}")
 
     def do_redraw(self) -> None:
+        self._wire.forget()
         self.refresh(layout=True)
         self.screen.refresh(layout=True)
 
     def do_quit(self) -> None:
         self.exit(0)
 
-        self._wire.forget()
 
 def _loader(view: ViewEntry) -> Callable[[], Screen[Any]]:
     def load() -> Screen[Any]:

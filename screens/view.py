@@ -38,6 +38,7 @@ class View(Acting, Screen[None], Generic[Question, Answer]):
         super().__init__()
         self._asking = False
         self._stale = False
+        self._trouble = ""  # why it could not be read
         self.answered = 0  # how often something was shown
 
     def compose(self) -> ComposeResult:
@@ -87,10 +88,13 @@ class View(Acting, Screen[None], Generic[Question, Answer]):
                     found = await beside(lambda shed=shed, question=question: self.answer(shed, question))  # type: ignore[misc]
                 except ShedError as err:
                     self.shell.old_news()
-                    self.failed(err)
+                    if err.message != self._trouble:  # told once; it is tried again and again
+                        self._trouble = err.message
+                        self.failed(err)
                 except TrainshedError as err:
                     self.failed(err)
                 else:
+                    self._trouble = ""
                     self.show(found)
                     self.answered += 1
                     self.refresh_bindings()

@@ -15,6 +15,8 @@ from screens.widgets.painted import Painted
 if TYPE_CHECKING:
     from runners.actions.machine import GpuNow, Now
 
+STALE_S = 3.0  # news that could not be read for so long are told to be old
+
 
 class Header(Acting, Painted):
     """One line; the machine gives way first where the room is short."""
@@ -39,8 +41,10 @@ class Header(Acting, Painted):
     def _news(self) -> list[Span]:
         shell, parts = self.shell, []
         standing = shell.standing
-        if shell.stale_since is not None and time.time() - shell.stale_since > 3:
-            parts.append([Span(f"updated {figures.ago(shell.stale_since)}", "attention")])
+        age = time.time() - shell.stale_since if shell.stale_since is not None else 0.0
+        if age > STALE_S:
+            told = f"{age:.0f} s ago" if age < 60 else figures.ago(time.time() - age)
+            parts.append([Span(f"updated {told}", "attention")])
         if standing.running:
             parts.append([Span("●", "running"), Span(f" {standing.running} running")])
         if standing.queued:

@@ -29,7 +29,7 @@ class Changes:
 
     def version(self) -> int:
         """A number that is another one after each commit; the one before while the shed cannot be asked."""
-        with suppress(sqlite3.OperationalError):
+        with suppress(sqlite3.DatabaseError):
             self._known = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
         return self._known
 
