@@ -12,7 +12,8 @@ from screens.ink import Line, Span, escaped, joined, span
 from screens.page import Page
 from screens.paged import Paged
 from screens.sections import Section
-from screens.sections.dataset import Checks, Columns, Diff, Files, Onward
+from screens.sections.dataset import Checks, Columns, Diff, Onward
+from screens.sections.files import Files
 from screens.sections.rows import RowsSection
 from screens.widgets.painted import Painted
 
@@ -92,7 +93,8 @@ class DatasetPage(Paged["Details"]):
 
     def first_part(self, details: Details) -> str:
         there = [each.NAME for each in self.there()]
-        return self._opens_on if self._opens_on in there else there[0]
+        usual = there[0] if details.dataset.kind == "table" else Files.NAME
+        return self._opens_on if self._opens_on in there else usual
 
     def there(self) -> list[type[Section]]:
         table = self.details is not None and self.details.dataset.kind == "table"

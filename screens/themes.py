@@ -133,6 +133,9 @@ class Inks:
         for word in what.split():
             if word in WORDS:
                 style += Style.parse(word)
+            elif "#" in word:  # a pixel: `#102030`, or `on#102030` behind it
+                colour = word.removeprefix("on")
+                style += Style(bgcolor=colour) if word.startswith("on") else Style(color=colour)
             elif not self.plain:
                 style += Style(color=self._colours[word])
             elif word in ("dim", "faint"):

@@ -1,15 +1,13 @@
-"""The parts of a dataset's page but its rows: columns, diff, checks, files, and what came of it."""
+"""The parts of a dataset's page but its rows and files: columns, diff, checks, and what came of it."""
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from screens import figures
 from screens.glyphs import glyph
 from screens.ink import Line, Span, line, padded, span, wrapped
 from screens.profiling import briefly
@@ -26,8 +24,8 @@ if TYPE_CHECKING:
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": "→", "type changed": "~", "likely renamed": "→"}
 ROLES = {"added": "done", "removed": "failed", "changed": "attention", "type changed": "attention"}
+MOST_CHANGES = 2000  # files of a diff that are listed
 SHIFTS = {"none": "dim", "moderate": "attention", "large": "failed bold"}
-MOST_FILES = 2000
 
 
 class Columns(Section):
@@ -140,7 +138,7 @@ def _diff(found: Difference | None, width: int) -> list[Line]:
                 span(f"{f.before} → {f.after}" if f.change == "renamed" else f.after or f.before or ""),
                 Span(f"  {f.rows:+,} rows" if f.rows else "", "dim"),
             )
-            for f in compared.diff.files[:MOST_FILES]
+            for f in compared.diff.files[:MOST_CHANGES]
         ]
     return lines
 
@@ -188,57 +186,6 @@ class Checks(Section):
             Column("", rank=2, most=80),
         ]
         self.query_one(Grid).show(rows, columns=columns)
-
-
-class Files(Section):
-    """Every file; of images and the like the classes first, with their counts."""
-
-    NAME, LETTER = "files", "f"
-
-    def __init__(self) -> None:
-        super().__init__(classes="section")
-
-    def compose(self) -> ComposeResult:
-        yield Grid()
-
-    def answer(self, shed: Shed, subject: str, question: None) -> None:
-        return None
-
-    def show(self, details: Details, answer: None) -> None:
-        self.query_one(Grid).show(_file_rows(details), columns=_file_columns(details))
-
-
-def _file_columns(details: Details) -> list[Column]:
-    return [
-        Column("file" if details.dataset.kind == "table" else "class and file", grow=True, least=20, most=90),
-        Column("rows" if details.dataset.kind == "table" else "", "r"),
-        Column("size", "r"),
-        Column("blake3", rank=2, role="dim"),
-    ]
-
-
-def _file_rows(details: Details) -> list[Row]:
-    rows: list[Row] = []
-    most = max(details.classes.values(), default=0)
-    by_class: dict[str, list[Any]] = {}
-    for entry in details.files:
-        by_class.setdefault(PurePosixPath(entry.path).parent.name if details.classes else "", []).append(entry)
-    for name in sorted(by_class, key=lambda each: -details.classes.get(each, 0)):
-        if details.classes:
-            count = details.classes.get(name, len(by_class[name]))
-            bar = Span("▆" * max(1, round(20 * count / most)) if most else "", "curve0")
-            head: Line = [span(name or "no class", "bold"), Span("  "), bar]
-            rows.append(Row(("class", name), (head, [Span(f"{count:,}", "bold")], [], [])))
-        for entry in by_class[name][: max(1, MOST_FILES // len(by_class))]:
-            path = PurePosixPath(entry.path).name if details.classes else entry.path
-            cells: tuple[Line, ...] = (
-                [Span("  " if details.classes else ""), span(path)],
-                [Span(f"{entry.rows:,}" if entry.rows is not None else "", "dim")],
-                [Span(figures.size(entry.size), "dim")],
-                [Span(entry.blake3[:12])],
-            )
-            rows.append(Row(("file", entry.path), cells))
-    return rows
 
 
 class Onward(Section):
