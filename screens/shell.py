@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 from rich.console import RenderableType
@@ -286,7 +285,7 @@ class Shell(Acting, App[int]):
         if clipboard.in_tmux():
             self.run_worker(self._copy_to_tmux(text))
         elif clipboard.understands_osc52():
-            self.say(f"copied: {shorten(text, TOLD, placeholder=" …")}")
+            self.say(f"copied: {_briefly(text)}")
         else:
             self._show_to_select(text)
 
@@ -294,7 +293,7 @@ class Shell(Acting, App[int]):
         from screens import clipboard
 
         if await beside(lambda: clipboard.to_tmux(text)):
-            self.say(f"copied, into tmux's buffer too: {shorten(text, TOLD, placeholder=" …")}")
+            self.say(f"copied, into tmux's buffer too: {_briefly(text)}")
         else:
             self._show_to_select(text)
 
@@ -436,6 +435,10 @@ def _loader(view: ViewEntry) -> Callable[[], Screen[Any]]:
         return cast("Screen[Any]", getattr(importlib.import_module(module), name)())
 
     return load
+
+
+def _briefly(text: str) -> str:
+    return text if len(text) <= TOLD else f"{text[:TOLD]} …"
 
 
 def shell_of(widget: Widget) -> Shell:
