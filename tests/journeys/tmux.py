@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.journeys.conftest import COMMAND, ROOT
 from tests.waiting import until
 
+OURS = ("COLUMNS", "LINES", "TMUX", "TMUX_PANE", "NO_COLOR")  # of the terminal that the tests run in
 KEYS = {"enter": "Enter", "escape": "Escape", "space": "Space", "tab": "Tab", "ctrl+y": "C-y", "comma": ","}
 
 
@@ -23,7 +24,8 @@ class Tmux:
 
     def __call__(self, *arguments: str) -> str:
         command = ["tmux", "-S", str(self._socket), "-f", os.devnull, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout
+        env = {name: value for name, value in os.environ.items() if name not in OURS}
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20, env=env).stdout
 
     async def press(self, *keys: str) -> None:
         for key in keys:
