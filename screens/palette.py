@@ -15,15 +15,15 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Input
 
 from screens.acting import Acting, bindings
-from screens.actions import Action, of
+from screens.actions import VIEWS, Action, keys_of, of
 from screens.ink import Span, span
 from screens.widgets.grid import Column, Grid, Row
-from screens.widgets.keys import within_reach
+from screens.widgets.keys import key_name, within_reach
 
 
 @dataclass(frozen=True)
 class Offer:
-    """One line of the palette."""
+    """One line of the palette. What belongs to another view has no `node`: it leads to that view."""
 
     title: str
     about: str
@@ -48,6 +48,11 @@ def offers(screen: Screen[Any]) -> list[Offer]:
                 if action.in_palette:
                     reason = node.why_not(action.name)
                     found.append(Offer(action.title, action.tells, keys.get(action.id, ""), node, action, reason))
+    for view in VIEWS:
+        for action in of(view.name) if view.name not in seen else []:
+            if action.in_palette:
+                key = next((f"{view.number} {key_name(key)}" for key in keys_of(action.keys)), str(view.number))
+                found.append(Offer(action.title, f"{view.title}: {action.tells}", key, None, action))
     return found
 
 
@@ -123,6 +128,11 @@ class Palette(Acting, ModalScreen[None]):
         self.dismiss()
         if isinstance(offer.node, Acting) and offer.action is not None:
             self.app.call_later(offer.node.act, offer.action)
+        elif offer.action is not None:
+            shell = self.shell
+            shell.show_view(offer.action.place)
+            keys = [key_name(key) for key in keys_of(offer.action.keys)]
+            shell.say(f"{keys[0]} is the key for it here" if keys else f"{offer.action.title} is in the palette here")
 
     def do_down(self) -> None:
         self.query_one(Grid).do_down()

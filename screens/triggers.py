@@ -120,7 +120,10 @@ class Triggers(View[Asked, Found]):
         active = any(each.row.trigger.status == "active" for each in found.watches)
         unwatched = active and not found.watched
         self.query_one("#triggers-pane").border_subtitle = "[b]! nobody watches now: w[/b]" if unwatched else ""
-        self.query_one("#history", Grid).show([firing_row(each, now) for each in found.firings], columns=FIRINGS)
+        waiting_first = sorted(found.firings, key=lambda each: each.firing.status != "waiting")
+        self.query_one("#history", Grid).show([firing_row(each, now) for each in waiting_first], columns=FIRINGS)
+        waiting = sum(each.firing.status == "waiting" for each in found.firings)
+        self.query_one("#history-pane").border_subtitle = f"{waiting} for you" if waiting else ""
         only = next((each.row.trigger for each in found.watches if each.row.trigger.id == self._only), None)
         self.query_one("#history-pane").border_title = f"history · {escaped(only.name)}" if only else "history"
         self.query_one("#alerts", Grid).show([alert_row(each, now) for each in found.alerts], columns=ALERTS)

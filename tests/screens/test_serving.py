@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from runners.actions import endpoints
+from runners.actions import canaries, endpoints
+from runners.monitoring.drift import ColumnDrift
+from runners.monitoring.harm import ColumnHarm
 from runners.serving.figures import Figures
+from screens.monitor import drift_told
 from screens.prediction import PredictionPage
 from screens.serving import Serving
 from screens.widgets.health import vitals
+from storage.rollout_section import CanarySection
 from storage.shed import Shed
+from storage.write import rollouts as write_rollouts
 from tests.screens.driving import Driven, driving
 from tests.screens.serving_scene import answered, endpoint_of
+from tests.served import version_of
 
 RECORD = {"distance": 500.0, "carrier": "UA", "day": 3}
 
@@ -85,6 +91,42 @@ async def test_enter_tells_all_of_a_prediction_and_t_where_it_came_from(shed: Sh
         await driven.sees("run 1 delays")
         await driven.press("escape", "t")
         await driven.sees("where it came from", "run 1 delays")
+
+
+async def test_a_canary_stands_under_the_curves_and_is_given_up_after_a_second_key(shed: Shed) -> None:
+    _, version = endpoint_of(shed)
+    second = version_of(shed, 0.1, alias="candidate")
+    rules = CanarySection(percent=20).model_dump(mode="json")
+    write_rollouts.begin(shed, "delays", "canary", "delays", version=second, against=version, rules=rules)
+    async with driving(shed, size=(120, 40)) as driven:
+        await in_serving(driven)
+        await driven.sees("● canary v2", "20 %", "v1 its own", "v2 canary", "0 errors")
+        await driven.press("c")
+        await driven.sees("v2 is tried already")
+        await driven.press("A", "ctrl+y")
+        await driven.sees("✗ canary v2", "aborted just now")
+    found = canaries.standing(shed, "delays")
+    assert found is not None and found.verdict == "aborted"
+
+
+async def test_m_is_the_monitor_of_the_last_hour_day_or_week(shed: Shed) -> None:
+    folder, version = endpoint_of(shed)
+    answered(folder, version, RECORD)
+    async with driving(shed) as driven:
+        await in_serving(driven)
+        await driven.press("m")
+        await driven.sees("delays · monitor", "the last day · 1 predictions", "requests", "drift needs")
+        await driven.press("w")
+        await driven.sees("the last week")
+
+
+def test_drift_is_ranked_with_how_far_each_column_moved() -> None:
+    moved = ColumnDrift("carrier", psi=0.31, js=0.2, distance=None, p=1e-9, nulls=(0.0, 0.2), means=None)
+    still = ColumnDrift("day", psi=0.01, js=0.0, distance=0.01, p=0.9, nulls=(0.0, 0.0), means=(2.0, 2.0))
+    told = drift_told([ColumnHarm(moved, 0.1, 0.2), ColumnHarm(still, None, 0.0)], 120)
+    first, second = ("".join(part.text for part in line) for line in told)
+    assert "carrier" in first and "psi  0.31" in first and "nulls 0.0% → 20.0%" in first
+    assert "no more than chance moves it" in second
 
 
 async def test_its_log_and_a_request_to_try_are_a_key_away(shed: Shed) -> None:

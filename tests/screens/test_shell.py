@@ -48,6 +48,15 @@ async def test_nothing_is_drawn_when_nothing_changes(shed: Shed) -> None:
         assert "".join(written) == ""
 
 
+async def test_the_palette_leads_to_what_another_view_can_do(shed: Shed) -> None:
+    async with driving(shed) as driven:
+        await driven.press("ctrl+p")
+        await driven.type("serve a model")
+        await driven.sees("Serving: Serve a model")
+        await driven.press("enter")
+        await driven.sees("Nothing is served yet", "n is the key for it here")
+
+
 async def test_the_palette_finds_an_action_by_its_name_and_does_it(shed: Shed) -> None:
     async with driving(shed) as driven:
         await driven.press("3")
