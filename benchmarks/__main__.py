@@ -13,7 +13,10 @@ from rich.table import Table
 from benchmarks import Row
 from benchmarks.peers import absent
 
-NAMES = ("log_call", "bare_loop", "overlay", "run_table", "dataset_version", "profile_table", "submit", "serving")
+NAMES = (
+    "log_call", "bare_loop", "overlay", "run_table", "dataset_version", "profile_table", "submit", "triggers",
+    "serving", "predict_rows",
+)  # fmt: skip
 
 
 def main(names: list[str]) -> None:
