@@ -106,17 +106,19 @@ def traffic_told(found: Monitored, width: int) -> list[Line]:
     refused = [sum(each.refused for each in group) for group in groups]
     p99 = [max((each.p99_ms for each in group if each.p99_ms is not None), default=None) for group in groups]
     slowest = max((each for each in p99 if each is not None), default=None)
+    wide = max(1, room // max(1, len(groups)))
     rows: list[Line] = [
-        _row("requests", [float(each) for each in requests], f"{sum(requests):,}", "running"),
-        _row("p99", p99, f"{slowest:.3g} ms" if slowest is not None else "–", "curve6"),
-        _row("failed", [float(each) for each in failed], f"{sum(failed):,}", "failed"),
-        _row("refused", [float(each) for each in refused], f"{sum(refused):,}", "attention"),
+        _row("requests", [float(each) for each in requests], f"{sum(requests):,}", "running", wide),
+        _row("p99", p99, f"{slowest:.3g} ms" if slowest is not None else "–", "curve6", wide),
+        _row("failed", [float(each) for each in failed], f"{sum(failed):,}", "failed", wide),
+        _row("refused", [float(each) for each in refused], f"{sum(refused):,}", "attention", wide),
     ]
     return rows
 
 
-def _row(name: str, values: Sequence[float | None], told: str, role: str) -> Line:
-    (drawn,) = bars(values, 1, round_top(values), role)
+def _row(name: str, values: Sequence[float | None], told: str, role: str, wide: int) -> Line:
+    """A bar a value, each so many cells wide."""
+    (drawn,) = bars([value for value in values for _ in range(wide)], 1, round_top(values), role)
     return [*padded([Span(name, "dim")], LABEL), drawn, Span("  "), Span(told, "bold")]
 
 
@@ -183,8 +185,7 @@ def performance_told(found: Any, width: int) -> list[Line]:
         steps = [step.value for step in found.over_time]
         low = min((value for value in steps if value is not None), default=0.0)
         shown = [None if value is None else value - low * 0.9 for value in steps]
-        wide = [each for each in shown for _ in range(max(1, (width - LABEL - 12) // max(1, len(shown))))]
-        lines.append(_row("over time", wide, value, "curve2"))
+        lines.append(_row("over time", shown, value, "curve2", max(1, (width - LABEL - 12) // len(shown))))
     for row in found.slices[:MOST_SLICES]:
         lines.append(cut(_slice(row), width))
     return lines
