@@ -98,12 +98,12 @@ class Launching(Acting, ModalScreen[int | None]):
                 yield Field("gpus", str(train.gpus))
                 yield Field("gpu memory", "each GPU alone", about="10GB: shares a GPU, claims so much of it")
                 yield Field("priority", "0", about="higher goes first")
-                yield Field("after", "none", about="runs that must end well before it, such as 12")
+                yield Field("after", "none", about="12 13: once these have ended well")
                 yield Field("retries", str(train.retries), about="after a failure")
                 yield Field("name", self._spec.project.name)
                 yield Field("tags", "none", about="words, with spaces")
                 yield Field("until", "gate", about="the last stage that runs")
-                yield Field("force", "no", about="yes: although its memory will hardly suffice")
+                yield Field("force", "no", about="yes: even where it will hardly fit")
             yield Told()
 
     def on_mount(self) -> None:

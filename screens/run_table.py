@@ -30,7 +30,7 @@ def told(
     rows = found.listing.rows
     with_project = found.asked.project is None
     params = varying([row.params for row in rows])
-    tagged = any(row.tags for row in rows)
+    tagged = any(own_tags(row) for row in rows)
     columns = [
         Column("", width=1),
         Column("run", "r", least=3),
@@ -76,7 +76,7 @@ def _cells(row: RunRow, found: Found, parts: Parts, points: list[float | None] |
     yield [span(run.user)]
     yield state(row, status, begins(found.outlooks.get(run.id or 0), now - found.at))
     if parts.tagged:
-        yield [span(" ".join(row.tags))]
+        yield [span(" ".join(own_tags(row)))]
     if found.metric:
         value = metric_value(row, found.metric)
         yield [] if value is None else [Span(figures.number(value), "bold")]
@@ -85,6 +85,11 @@ def _cells(row: RunRow, found: Found, parts: Parts, points: list[float | None] |
         yield [span(brief(row.params.get(name, "")))]
     yield [Span(took(row, now))]
     yield [Span(figures.ago(run.started_at or run.created_at, now))]
+
+
+def own_tags(row: RunRow) -> list[str]:
+    """The tags that people gave: a trial's own is in its name already."""
+    return [tag for tag in row.tags if tag != f"sweep-{row.run.sweep_id}"]
 
 
 def gate_metric(rows: Sequence[RunRow]) -> str:
