@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 SPARK = 10
 MOST_PARAMS = 3
+SWEEP_TAG = re.compile(r"sweep-\d+")
 LONG = 8  # characters of a param beyond which a number is rounded
 
 
@@ -88,8 +90,8 @@ def _cells(row: RunRow, found: Found, parts: Parts, points: list[float | None] |
 
 
 def own_tags(row: RunRow) -> list[str]:
-    """The tags that people gave: a trial's own is in its name already."""
-    return [tag for tag in row.tags if tag != f"sweep-{row.run.sweep_id}"]
+    """The tags that people gave: what a sweep calls its trials stands in their names already."""
+    return [tag for tag in row.tags if not SWEEP_TAG.fullmatch(tag)]
 
 
 def gate_metric(rows: Sequence[RunRow]) -> str:
