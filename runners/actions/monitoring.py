@@ -14,7 +14,7 @@ from runners.evaluation.slices import SliceRow
 from runners.monitoring import answers, drift, histograms, performance, samples, traffic
 from runners.monitoring.answers import Answers
 from runners.monitoring.behind import Behind, behind
-from runners.monitoring.drift import ColumnDrift
+from runners.monitoring.drift import LEAST_ROWS, ColumnDrift
 from runners.monitoring.harm import ColumnHarm, ranked
 from runners.monitoring.histograms import Histogram
 from runners.monitoring.performance import STEPS, Performance, Step
@@ -36,7 +36,6 @@ __all__ = [
 
 DAY_S = 24 * 3600.0
 READS = 3  # a file of the log becomes another one while it is read, once in a while
-LEAST_ROWS = 50  # fewer say nothing about a distribution
 
 
 @dataclass(frozen=True)

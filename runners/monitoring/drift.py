@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from storage.distributions import Shares, jensen_shannon, psi
 
+LEAST_ROWS = 50  # fewer say nothing about a distribution
 CHANCE = 0.05  # how often, at most, any column of two samples of the same is said to have shifted
 DECILES = 10
 VALUES = 50  # the most frequent ones; the others are one

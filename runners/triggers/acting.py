@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Collection
 
 from runners import launching
@@ -95,6 +96,9 @@ def _measure(shed: Shed, orders: Orders, firing: Firing) -> Firing:
         project = load_project(orders.project_dir)
         found = drifting.of_new_rows(shed, project, read_datasets.version_by_id(shed, firing.dataset_version_id)[1])
     except TrainshedError:  # the run says what is wrong with the data
+        return firing
+    except Exception:  # what nobody could measure must not stop what was decided
+        print(traceback.format_exc(), flush=True)
         return firing
     if found is None:
         return firing

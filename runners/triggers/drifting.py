@@ -12,7 +12,7 @@ from blake3 import blake3
 
 from runners.monitoring import answers, drift, histograms, samples
 from runners.monitoring.behind import Behind, behind
-from runners.monitoring.drift import ColumnDrift
+from runners.monitoring.drift import LEAST_ROWS, ColumnDrift
 from runners.monitoring.harm import ColumnHarm, ranked
 from runners.opening import manifest_of
 from runners.triggers.measuring import Found
@@ -27,7 +27,6 @@ from storage.tables import DatasetVersion, Endpoint, ModelVersion
 from storage.trigger_section import TriggerSection
 
 SHOWN = 20
-LEAST_ROWS = 50  # fewer say nothing about a distribution
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from storage.write import triggers as write_triggers
 LOOK_S = 0.5
 FULL_LOOK_S = 5.0
 REVIVE_S = 2.0
+BROKEN_S = 60.0  # until a trigger that broke is looked at again
 
 
 class Source(Protocol):
@@ -189,7 +190,14 @@ class Watch:
                 continue
             self.hinted.discard(trigger_id)
             self.due[trigger_id] = now + FULL_LOOK_S
-            self.due[trigger_id] = source.look(now)
+            try:
+                self.due[trigger_id] = source.look(now)
+            except (ShedError, OSError):
+                raise
+            except Exception as err:  # one trigger that breaks something of ours must not end the watching of others
+                tell(traceback.format_exc())
+                write_triggers.remark(self.shed, trigger_id, f"this is a bug in trainshed: {err!r}")
+                self.due[trigger_id] = now + BROKEN_S
             for firing in read_triggers.open_firings(self.shed, self.user, self.host):
                 if firing.trigger_id == trigger_id and firing.status == "seen":
                     self._go_on(firing)
@@ -197,20 +205,20 @@ class Watch:
     def _go_on(self, firing: Firing) -> None:
         """Carry a firing through from wherever it stands."""
         trigger = read_triggers.trigger(self.shed, firing.trigger_id)
-        if firing.status == "queued":
-            acting.settle(self.shed, trigger, self._orders(trigger), firing)
-        elif firing.status == "seen":
-            try:
+        waits = ""
+        try:
+            if firing.status == "queued":
+                acting.settle(self.shed, trigger, self._orders(trigger), firing)
+            elif firing.status == "seen":
                 found = self.orders.get(firing.trigger_id) or orders.find(self.home, trigger)
                 waits = acting.carry_out(self.shed, trigger, found, firing)
-            except TrainshedError as err:
-                waits = str(err)
-            except Exception as err:  # a firing that breaks something of ours must not hold up the others for ever
-                tell(traceback.format_exc())
-                write_triggers.end(self.shed, firing.id or 0, f"this is a bug in trainshed: {err!r}")
-                return
-            if waits and waits != trigger.note:
-                write_triggers.remark(self.shed, firing.trigger_id, waits)
+        except TrainshedError as err:
+            waits = str(err)
+        except Exception as err:  # a firing that breaks something of ours must not hold up the others for ever
+            tell(traceback.format_exc())
+            write_triggers.end(self.shed, firing.id or 0, f"this is a bug in trainshed: {err!r}")
+        if waits and waits != trigger.note:
+            write_triggers.remark(self.shed, firing.trigger_id, waits)
 
 
 def tell(text: str) -> None:
