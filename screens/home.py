@@ -138,6 +138,10 @@ class HomeView(View[float | None, Found]):
         if found is None:
             return
         now, home = time.time(), found.home
+        self.query_one("#running Grid", Grid).empty = nothing_yet(home, self.shell.project)
+        self.query_one("#production Grid", Grid).empty = [
+            [Span("no model yet: a run that passes its gate makes one", "dim")]
+        ]
         self._pane("needs", f"needs you ({len(home.needs)})", [need_row(need, now) for need in home.needs], NEEDS)
         working = [working_row(each, now) for each in home.at_work]
         self._pane("running", f"running ({len(home.at_work)})", working, RUNNING)
@@ -150,10 +154,6 @@ class HomeView(View[float | None, Found]):
         self.query_one("#needs").display = bool(home.needs)
         self.query_one("#queued").display = bool(home.waiting)
         self.query_one("#lately").display = bool(home.lately)
-        self.query_one("#running Grid", Grid).empty = nothing_yet(home, self.shell.project)
-        self.query_one("#production Grid", Grid).empty = [
-            [Span("no model yet: a run that passes its gate makes one", "dim")]
-        ]
         ago = figures.ago(home.digest.since, now)
         self.query_one("#digest").border_title = "the last day" if home.digest.first else f"since you were here {ago}"
         told = [(each.kind, each.text) for each in home.digest.shown(DIGEST_LINES) if each.kind != "queue"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from screens.acting import Acting
 from screens.dialogs import Agreeing, Asking
 from screens.ink import Line, Span, line, span
 from screens.widgets.rollout import rollout_told
+from storage.errors import UsageError
 
 if TYPE_CHECKING:
     from runners.actions.canaries import Standing
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from storage.shed import Shed
 
 WIDE = 84
+KINDS = ("canary", "shadow", "ab")
 
 
 class RolloutVerbs(Acting):
@@ -46,20 +48,21 @@ class RolloutVerbs(Acting):
         endpoint = self.endpoint
         assert endpoint is not None  # why_not has seen to it
 
-        def begin(version: str | None) -> None:
-            if version:
-                self.shell.run_worker(
-                    self.shell.carry_out(lambda shed: _start(shed, endpoint.name, version), f"{version} is tried first")
-                )
+        def begin(answer: str | None) -> None:
+            if answer:
+                told = f"{answer.split()[0]} is tried first"
+                self.shell.run_worker(self.shell.carry_out(lambda shed: _start(shed, endpoint.name, answer), told))
 
         told: list[Line] = [
-            line(
-                "It answers a part of the requests, as ", Span("[serve.canary]", "accent"), " says; it is promoted, or"
-            ),
-            [Span("given up by itself: on errors, latency, or predictions that shift.")],
-            [span(f"trainshed endpoints canary start {endpoint.name} VERSION --percent 10", "dim")],
+            line("A version; a share; ", Span("canary, shadow", "accent"), " or ", Span("ab", "accent"), "."),
+            [],
+            line(Span("candidate  ", "accent"), Span(" as [serve.canary] says, ended by itself", "dim")),
+            line(Span("v7 20      ", "accent"), Span(" answers 20 % of the requests", "dim")),
+            line(Span("v7 shadow  ", "accent"), Span(" asked beside, answers are only compared", "dim")),
+            [],
+            [span(f"trainshed endpoints canary start {endpoint.name}", "dim")],
         ]
-        self.shell.push_screen(Asking("canary: which version", "candidate", lines=told, needed=True), begin)
+        self.shell.push_screen(Asking("try another version", "candidate", lines=told, needed=True), begin)
 
     def do_promote(self) -> None:
         endpoint, rollout = self.endpoint, self.rollout
@@ -92,10 +95,30 @@ class RolloutVerbs(Acting):
         self.shell.push_screen(dialog, abort)
 
 
-def _start(shed: Shed, endpoint: str, version: str) -> None:
+def asked(answer: str) -> tuple[str, str, float | None]:
+    """`v7 20 shadow` → version, kind, and percent, in any order behind the version.
+
+    Raises:
+        UsageError: for a word that is none of these.
+    """
+    version, *words = answer.split()
+    kind, percent = "canary", None
+    for word in words:
+        number = word.removesuffix("%")
+        if word in KINDS:
+            kind = word
+        elif number.replace(".", "", 1).isdecimal():
+            percent = float(number)
+        elif word != "%":
+            raise UsageError(f'"{word}" is neither a share nor a kind', expected=f"percent, or {', '.join(KINDS)}")
+    return version, kind, percent
+
+
+def _start(shed: Shed, endpoint: str, answer: str) -> None:
     from runners.actions import canaries
 
-    canaries.start(shed, endpoint, version=version)
+    version, kind, percent = asked(answer)
+    canaries.start(shed, endpoint, version=version, kind=cast("canaries.Kind", kind), percent=percent)
 
 
 def _promote(shed: Shed, endpoint: str, reason: str) -> None:

@@ -10,8 +10,10 @@ from runners.monitoring.harm import ColumnHarm
 from runners.serving.figures import Figures
 from screens.monitor import drift_told
 from screens.prediction import PredictionPage
+from screens.rollout_verbs import asked
 from screens.serving import Serving
 from screens.widgets.health import vitals
+from storage.errors import UsageError
 from storage.rollout_section import CanarySection
 from storage.shed import Shed
 from storage.write import rollouts as write_rollouts
@@ -107,6 +109,14 @@ async def test_a_canary_stands_under_the_curves_and_is_given_up_after_a_second_k
         await driven.sees("✗ canary v2", "aborted just now")
     found = canaries.standing(shed, "delays")
     assert found is not None and found.verdict == "aborted"
+
+
+def test_what_is_tried_is_a_version_with_a_share_and_a_kind() -> None:
+    assert asked("candidate") == ("candidate", "canary", None)
+    assert asked("v7 20 %") == asked("v7 20%") == ("v7", "canary", 20.0)
+    assert asked("v7 shadow 2.5") == ("v7", "shadow", 2.5)
+    with pytest.raises(UsageError, match='"soon"'):
+        asked("v7 soon")
 
 
 async def test_m_is_the_monitor_of_the_last_hour_day_or_week(shed: Shed) -> None:
