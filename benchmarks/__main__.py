@@ -15,7 +15,7 @@ from benchmarks.peers import absent
 
 NAMES = (
     "log_call", "bare_loop", "overlay", "run_table", "dataset_version", "profile_table", "submit", "triggers",
-    "serving", "predict_rows",
+    "serving", "predict_rows", "tui",
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 OWN = ROOT / ".venv-bench" / "bin" / "python"
-PEERS = ("tensorboard", "trackio", "mlflow", "wandb", "dvc", "polars", "pandas", "litserve", "granian")
+PEERS = ("tensorboard", "trackio", "mlflow", "wandb", "dvc", "polars", "pandas", "litserve", "granian", "nvitop")
 FIND = "import importlib.util, sys; print(*(name for name in sys.argv[1:] if importlib.util.find_spec(name)))"
 
 

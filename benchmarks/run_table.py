@@ -30,7 +30,7 @@ REPEATS = 15
 
 def measure() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        shed, parquet = _fill(Path(folder))
+        shed, parquet = fill(Path(folder))
         con = duckdb.connect()
         query = f"""select * from read_parquet('{parquet}') where status = 'done' and p0 > 0.5 and m1 < 0.9
                     order by loss limit 50"""
@@ -69,7 +69,7 @@ def _in_a_process(python: str, folder: Path) -> float:
     return float(told.stdout.splitlines()[-1])
 
 
-def _fill(folder: Path) -> tuple[Shed, Path]:
+def fill(folder: Path) -> tuple[Shed, Path]:
     """Rows go straight into the tables: what is timed is reading them."""
     shed, rng = open_shed(folder / "shed"), random.Random(7)
     runs, params, metrics, flat = [], [], [], []
