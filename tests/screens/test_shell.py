@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from app.tui import Trainshed
 from screens.runs import Runs
+from screens.threads import beside
 from storage.errors import ShedError
 from storage.shed import Shed
 from storage.write import runs as write_runs
@@ -125,3 +127,12 @@ def test_the_command_line_does_not_wait_for_textual(shed: Shed, args: list[str])
     call = f"run({['--shed', str(shed.root), *args]!r})"
     code = f"import sys; from app.cli import run; {call}; assert 'textual' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=shed.root)
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), OSError(28, "No space left on device")])
+async def test_what_the_disk_or_database_answers_is_told(error: Exception) -> None:
+    def broken() -> None:
+        raise error
+
+    with pytest.raises(ShedError, match=r"disk I/O error|No space left"):
+        await beside(broken)

