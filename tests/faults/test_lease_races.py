@@ -35,7 +35,7 @@ def agents(shed: Path, count: int) -> Iterator[list[Lessee]]:
             agent.kill()
 
 
-@pytest.mark.parametrize("rounds", [300, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
+@pytest.mark.parametrize("rounds", [150, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
 def test_of_two_agents_after_one_lease_exactly_one_has_it(tmp_path: Path, rounds: int) -> None:
     order = random.Random(0)
     won = [0, 0]

@@ -127,7 +127,7 @@ def waits(shed: Shed, run_ids: set[int]) -> dict[int, float]:
 
 
 def test_three_users_share_a_machine_through_their_own_agents(shared: Path) -> None:
-    shed, told = played(shared, 24, random.Random(1))
+    shed, told = played(shared, 12, random.Random(1))
     ends = read_queue.statuses(shed, set(told))
     assert set(ends.values()) == {"done"}
     owners = {entry.user for entry in read_queue.uses_since(shed, 0)}

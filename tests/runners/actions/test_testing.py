@@ -91,7 +91,8 @@ def test_broken_data_fail_validation_and_the_rest_is_still_asked(points: Path) -
     assert "a ≤ 0.5: 115 rows" in told and "trainshed runs show" not in told
 
 
-def test_data_that_are_not_there_leave_only_the_own_tests_to_ask(points: Path) -> None:
+def test_data_that_are_not_there_leave_only_the_own_tests_to_ask(points: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     (points / "data" / "one.csv").unlink()
     (points / "tests").mkdir()
     (points / "tests" / "test_it.py").write_text("def test_it():\n    assert 1\n")
@@ -100,7 +101,8 @@ def test_data_that_are_not_there_leave_only_the_own_tests_to_ask(points: Path) -
     assert [check.name for check in tested.checks if check.status == "passed"] == ["own tests"]
 
 
-def test_the_own_tests_count(points: Path) -> None:
+def test_the_own_tests_count(points: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     (points / "tests").mkdir()
     (points / "tests" / "test_it.py").write_text(
         "import pipeline\n\ndef test_it():\n    assert pipeline.train is None\n"

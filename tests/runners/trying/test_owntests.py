@@ -10,6 +10,7 @@ from runners.trying import owntests
 from storage.errors import RunFailed
 
 PYTHON = Path(sys.executable)
+ENVIRONMENT = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # ours take pytest a second to load
 CODE = "import unittest\nimport pipeline\n\nclass Of(unittest.TestCase):\n    def test_one(self):\n        "
 
 
@@ -25,7 +26,7 @@ def without_pytest(tmp_path: Path) -> dict[str, str]:
     """An environment whose Python has no pytest: a module of that name says so when it is imported."""
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / "pytest.py").write_text("raise ImportError('no pytest here')\n")
-    return {**os.environ, "PYTHONPATH": str(tmp_path / "hidden")}
+    return {**ENVIRONMENT, "PYTHONPATH": str(tmp_path / "hidden")}
 
 
 def test_pytest_runs_them_where_it_is_installed_and_leaves_nothing_behind(project: Path) -> None:
@@ -33,7 +34,7 @@ def test_pytest_runs_them_where_it_is_installed_and_leaves_nothing_behind(projec
         "import pytest\nimport pipeline\n\ndef test_one():\n    assert pipeline.ONE == 1\n\n"
         "@pytest.mark.skip\ndef test_later():\n    pass\n\ndef test_two():\n    assert pipeline.ONE == 2, 'not two'\n"
     )
-    ran = owntests.run(project, PYTHON, os.environ)
+    ran = owntests.run(project, PYTHON, ENVIRONMENT)
     assert (ran.by, ran.tests, ran.skipped) == ("pytest", 3, 1)
     assert [name.rpartition(".")[2] for name in ran.failed] == ["test_two"]
     assert "not two" in ran.output
@@ -55,7 +56,7 @@ def test_a_test_that_cannot_be_imported_fails(project: Path, without_pytest: dic
     with_unittest = owntests.run(project, PYTHON, without_pytest)
     assert with_unittest.failed and "nowhere" in with_unittest.output
     try:
-        failed = owntests.run(project, PYTHON, os.environ).failed
+        failed = owntests.run(project, PYTHON, ENVIRONMENT).failed
     except RunFailed as err:
         failed = [err.message]
     assert failed and "pipeline" in failed[0]
@@ -67,5 +68,5 @@ def test_a_folder_without_tests_is_told_apart_from_tests_that_pass(
     assert not owntests.there_are(project)
     (project / "tests" / "common.py").write_text("X = 1\n")
     assert owntests.there_are(project)
-    assert owntests.run(project, PYTHON, os.environ).tests == 0
+    assert owntests.run(project, PYTHON, ENVIRONMENT).tests == 0
     assert owntests.run(project, PYTHON, without_pytest).tests == 0
