@@ -33,7 +33,7 @@ class Token:
 
 
 class Tokens:
-    """The tokens of one endpoint; `allowed` is asked for every request, and looks at the file when it has changed."""
+    """The tokens of one endpoint; `scope_of` is asked for every request."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "tokens.json"
@@ -52,8 +52,19 @@ class Tokens:
             self._known, self._seen = [], None
 
     def scope_of(self, token: bytes) -> str | None:
-        """The scope of a token; None for one that is unknown or revoked. Takes as long for the one as for the other."""
-        digest, found = hashlib.sha256(token).digest(), None
+        """The scope of a token; None for one that is unknown or revoked. One that was created a moment ago is known.
+
+        How long it takes tells nothing of the tokens that there are.
+        """
+        digest = hashlib.sha256(token).digest()
+        found = self._scope(digest)
+        if found is None:
+            self.refresh()
+            found = self._scope(digest)
+        return found
+
+    def _scope(self, digest: bytes) -> str | None:
+        found = None
         for known, scope in self._known:
             if hmac.compare_digest(known, digest):
                 found = scope

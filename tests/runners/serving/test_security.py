@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import socket
@@ -79,6 +80,13 @@ def test_ten_thousand_bad_tokens_lock_nobody_out(client: httpx.Client) -> None:
                 assert raw_status(answers) == 401
     assert client.post("/predict", json=RECORD).status_code == 200
     assert client.get("/metrics").text.count('outcome="unauthorized"') == 1
+
+
+def test_a_token_opens_as_soon_as_it_was_created(tmp_path: Path) -> None:
+    seen = Tokens(tmp_path)
+    assert seen.scope_of(b"ts_new") is None
+    Tokens(tmp_path).write([Token("new", "predict", hashlib.sha256(b"ts_new").hexdigest(), 0.0, "ana")])
+    assert seen.scope_of(b"ts_new") == "predict"
 
 
 def test_a_token_is_known_by_its_hash_alone(tmp_path: Path) -> None:
