@@ -13,6 +13,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
 from textual.widgets import Input
 
 from screens.acting import bindings
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from storage.shed import Shed
     from storage.tables import Run
 
+RESTING_S = 0.1  # a cursor that goes on does not have every run on its way read
 SORTS = ("-id", "status", "user", "name", "-started_at")
 
 
@@ -82,6 +84,7 @@ class Runs(Queueing[Asked, Found]):
         self._window = (0, 2 * AHEAD)
         self._found: Found | None = None
         self._sparks: dict[int, list[float | None]] = {}
+        self._resting: Timer | None = None
         self._goal: int | None = None  # a run that comes under the cursor once it has been read
 
     @property
@@ -299,9 +302,16 @@ class Runs(Queueing[Asked, Found]):
 
     @on(Grid.Moved)
     def _moved(self, event: Grid.Moved) -> None:
-        self.query_one(Glance).show_run(int(str(event.key)) if event.key is not None else None)
-        if event.grid.view != (self._found.asked.in_view if self._found is not None else None):
-            self.refetch()  # other runs are in view: their curves are wanted too
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self.set_timer(RESTING_S, self._rested)
+
+    def _rested(self) -> None:
+        """The cursor stays where it is: the run under it is shown, and the curves of those in view."""
+        grid = self.query_one(Grid)
+        self.query_one(Glance).show_run(int(str(grid.key)) if grid.key is not None else None)
+        if grid.view != (self._found.asked.in_view if self._found is not None else None):
+            self.refetch()
 
     @on(Grid.Chosen)
     def _open(self, event: Grid.Chosen) -> None:
