@@ -22,6 +22,8 @@ class Trainshed(Shell):
     crash: Exception | None = None
 
     def on_ready(self) -> None:
+        if self.is_headless:
+            return  # neither the process nor its terminal is its own
         gc.freeze()  # what was imported stays: no looking for garbage in it while somebody types
         gc.enable()
         loop = asyncio.get_running_loop()
