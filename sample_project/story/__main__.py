@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -152,6 +153,7 @@ def main() -> int:
     parser.add_argument("--month", type=int, action="append", choices=MONTHS, help="Only this one, in order.")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="A param of the training.")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing stays that serves or watches
     began = time.monotonic()
     folder = given.folder.absolute()
     shutil.rmtree(folder, ignore_errors=True)
