@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
 import time
@@ -10,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runners.agency import session, starting
-from runners.agency.home import Home, has_agent
+from runners.agency.home import Home, has_agent, identity_in
 from runners.supervision import logs, processes
-from runners.supervision.processes import Identity
 from runners.triggers import process
 from storage.errors import RunFailed
 from storage.read import queue as read_queue
@@ -71,7 +69,7 @@ def stop(shed: Shed) -> bool:
     """
     home = Home(shed)
     home.off.touch()
-    found = _identity(home.identity)
+    found = identity_in(home.identity)
     if not has_agent(shed) or found is None:
         return False
     processes.signal(found, signal.SIGTERM)
@@ -86,7 +84,7 @@ def stop(shed: Shed) -> bool:
 def status(shed: Shed) -> AgentStatus:
     home, user = Home(shed), current_user()
     alive = has_agent(shed)
-    found = _identity(home.identity) if alive else None
+    found = identity_in(home.identity) if alive else None
     return AgentStatus(
         pid=found.pid if found else None,
         since=home.identity.stat().st_mtime if found else None,
@@ -95,7 +93,7 @@ def status(shed: Shed) -> AgentStatus:
         turned_off=home.off.exists() and not alive,
         log=home.log,
         warning=session.logout_kills(),
-        watcher=watcher.pid if process.lives(shed) and (watcher := _identity(home.watcher)) else None,
+        watcher=watcher.pid if process.lives(shed) and (watcher := identity_in(home.watcher)) else None,
         watched=[_watched(trigger) for trigger in read_triggers.active(shed, user, socket.gethostname())],
     )
 
@@ -121,10 +119,3 @@ def log(shed: Shed, lines: int) -> list[str]:
 def install(shed: Shed) -> Path:
     """See `runners.agency.session.install`."""
     return session.install(shed)
-
-
-def _identity(path: Path) -> Identity | None:
-    try:
-        return Identity.from_json(json.loads(path.read_bytes()))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

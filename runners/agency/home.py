@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from contextlib import suppress
+from pathlib import Path
 
 from blake3 import blake3
 from platformdirs import user_state_path
 
+from runners.supervision.processes import Identity
 from storage.errors import ShedError
 from storage.shed import Shed, current_user
 
@@ -62,3 +65,11 @@ def has_agent(shed: Shed, user: str | None = None) -> bool:
         return False
     with shed.lock(lock_name(user), wait=False, shared=True) as free:
         return not free
+
+
+def identity_in(path: Path) -> Identity | None:
+    """The process that a file names; None where there is no such file."""
+    try:
+        return Identity.from_json(json.loads(path.read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

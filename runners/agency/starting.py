@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from runners.agency.home import Home, has_agent
+from runners.agency.home import Home, has_agent, identity_in
 from runners.supervision.processes import Identity, alive, identify
 from storage.errors import RunFailed
 from storage.shed import Shed
@@ -41,7 +41,7 @@ def _started_unless_there(shed: Shed, home: Home) -> bool:
     fd = os.open(home.root / "coming", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        if has_agent(shed) or _is_coming_up(os.pread(fd, 4096, 0)):
+        if has_agent(shed) or _is_coming_up(home, os.pread(fd, 4096, 0)):
             return False
         identity = identify(_start(shed, home).pid)
         os.ftruncate(fd, 0)
@@ -51,13 +51,14 @@ def _started_unless_there(shed: Shed, home: Home) -> bool:
     return True
 
 
-def _is_coming_up(data: bytes) -> bool:
-    """Whether the agent that was started last is still on its way."""
+def _is_coming_up(home: Home, data: bytes) -> bool:
+    """Whether the agent that was started last is still on its way: one that came up before may just be ending."""
     try:
         told = json.loads(data)
-        return time.time() - told["at"] < PATIENCE_S and alive(Identity.from_json(told))
+        started, ago = Identity.from_json(told), time.time() - told["at"]
     except (ValueError, KeyError, TypeError):
         return False
+    return ago < PATIENCE_S and alive(started) and started != identity_in(home.identity)
 
 
 def _start(shed: Shed, home: Home) -> subprocess.Popen[bytes]:
