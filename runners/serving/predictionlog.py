@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -26,6 +27,7 @@ ROTATE_BYTES = 64 << 20
 ROTATE_S = 600.0
 BUFFER_BYTES = 32 << 20
 
+Item = TypeVar("Item")
 Rows = bytes | Callable[[], list[dict[str, Any]]]  # the JSON of one record as it came, or what makes the records
 
 
@@ -119,9 +121,10 @@ class PredictionLog:
         self._figures = figures
         self._key = key
         self._discreetly = bool(rules.drop or rules.hash)
-        self._lines: list[bytes] = []
-        self._waiting: list[Answered] = []  # those that take longer to be made a line
-        self._truths: list[bytes] = []
+        # The event loop appends while the thread takes: of a list that is swapped for another, the last would be lost.
+        self._lines: deque[bytes] = deque()
+        self._waiting: deque[Answered] = deque()  # those that take longer to be made a line
+        self._truths: deque[bytes] = deque()
         self._bytes = self._truth_bytes = 0
         self._share = 0.0
         self._answers = LogFile(folder, "p", figures)
@@ -153,7 +156,7 @@ class PredictionLog:
         if self._truth_bytes + size > BUFFER_BYTES:
             return False
         self._truth_bytes += size
-        self._truths += told
+        self._truths.extend(told)
         return True
 
     def close(self) -> None:
@@ -169,9 +172,7 @@ class PredictionLog:
         self._feedback.close()
 
     def _flush(self) -> None:
-        lines, self._lines = self._lines, []
-        waiting, self._waiting = self._waiting, []
-        truths, self._truths = self._truths, []
+        lines, waiting, truths = _taken(self._lines), _taken(self._waiting), _taken(self._truths)
         self._bytes = self._truth_bytes = 0
         self._answers.append(lines + [self.line(answered) for answered in waiting])
         self._feedback.append(truths)
@@ -204,3 +205,8 @@ class PredictionLog:
             if row.get(name) is not None:
                 row[name] = hash_bytes(self._key + msgspec.json.encode(row[name]))[:16]
         return row
+
+
+def _taken(waiting: deque[Item]) -> list[Item]:
+    """All that was there at this moment."""
+    return [waiting.popleft() for _ in range(len(waiting))]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runners.actions import endpoints
-from runners.serving import following, trial
+from runners.serving import following, predictionlog, trial
 from runners.serving.figures import Figures
 from runners.serving.predictionlog import Answered, PredictionLog
 from storage import predictions
@@ -37,6 +38,20 @@ def test_sensitive_columns_are_dropped_or_hashed_however_they_came(tmp_path: Pat
     log.close()
     found = [strict(row["inputs"]) for row in predictions.newest(tmp_path / "log")]
     assert found[0] == found[1] and set(found[0]) == {"carrier"} and len(found[0]["carrier"]) == 16
+
+
+def test_no_line_is_lost_while_the_thread_takes_what_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictionlog, "FLUSH_S", 0.0)
+    log, figures = _log(tmp_path)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for number in range(20_000):
+            log.add(_answered(number), 0)
+    finally:
+        sys.setswitchinterval(before)
+        log.close()
+    assert figures.get("log_written") == 20_000
 
 
 def test_a_share_of_the_requests_may_be_enough(tmp_path: Path) -> None:
