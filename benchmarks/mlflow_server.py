@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -29,4 +30,5 @@ if __name__ == "__main__":
         mlflow.pyfunc.save_model(Path(folder) / "model", python_model=str(code), pip_requirements=[])
         serve = ["mlflow", "models", "serve", "--model-uri", f"{folder}/model", "--host", "127.0.0.1"]
         words = ["--port", sys.argv[1], "--env-manager", "local", "--workers", "1"]
-        subprocess.run([sys.executable, "-m", *serve, *words], check=False)
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # where it looks for uvicorn
+        subprocess.run([sys.executable, "-m", *serve, *words], check=False, env={**os.environ, "PATH": path})

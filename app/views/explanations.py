@@ -24,7 +24,12 @@ def show_explanation(out: Output, found: Explanation) -> None:
     )
     table = Table(["column", "value", "contribution", "± error"], align="llrr")
     table.rows = [
-        [each.column, str(each.value), f"{each.contribution:+.4g}", f"{each.standard_error:.2g}"]
+        [
+            each.column,
+            "null" if each.value is None else str(each.value),
+            f"{each.contribution:+.4g}",
+            f"{each.standard_error:.2g}",
+        ]
         for each in found.columns
     ]
     out.table(table)
