@@ -6,6 +6,7 @@ import importlib
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 from rich.console import RenderableType
 from textual import events
 from textual._compositor import CompositorUpdate
-from textual.app import App
+from textual.app import App, ScreenStackError
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.timer import Timer
@@ -218,8 +219,9 @@ class Shell(Acting, App[int]):
     def _repaint_header(self) -> None:
         from screens.widgets.header import Header
 
-        for header in self.screen.query(Header):
-            header.repaint()
+        with suppress(ScreenStackError):  # it ends
+            for header in self.screen.query(Header):
+                header.repaint()
 
     # -- the terminal
 
@@ -244,7 +246,9 @@ class Shell(Acting, App[int]):
         """The view in front, if no dialog covers it."""
         from screens.view import View
 
-        return self.screen if self.is_running and isinstance(self.screen, View) else None
+        with suppress(ScreenStackError):  # it begins or ends
+            return self.screen if self.is_running and isinstance(self.screen, View) else None
+        return None
 
     def say(self, text: str, severity: Literal["information", "warning", "error"] = "information") -> None:
         """A message that goes away by itself."""
@@ -423,7 +427,8 @@ class Shell(Acting, App[int]):
     def do_redraw(self) -> None:
         self._wire.forget()
         self.refresh(layout=True)
-        self.screen.refresh(layout=True)
+        with suppress(ScreenStackError):
+            self.screen.refresh(layout=True)
 
     def do_quit(self) -> None:
         self.exit(0)

@@ -80,7 +80,7 @@ async def a_day(door: Door, shed: Shed, pipe: Path) -> None:
     await door.sees("tiny v2 is approved and in production")
     assert production(shed) == 2
     await door.press("escape")
-    await door.sees("made by")
+    await door.sees("made by", "previous")
     await door.press("b")
     await door.sees("roll tiny back")
     await door.press("ctrl+y")
