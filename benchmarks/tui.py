@@ -179,7 +179,8 @@ def _many_runs(root: Path) -> list[str]:
         write.session.execute(update(Run).where(Run.id <= LIVE).values(status="running", started_at=time.time()))  # type: ignore[arg-type, operator]
     for run_id in range(1, LIVE + 1):
         shed.run_dir(run_id).mkdir(parents=True, exist_ok=True)
-    return [*TRAINSHED, "--shed", str(shed.root)]
+    os.environ["TRAINSHED_HOME"] = str(shed.root)
+    return [*TRAINSHED]
 
 
 def _rows_of_a_dataset(root: Path) -> list[Row]:
