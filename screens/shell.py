@@ -142,7 +142,7 @@ class Shell(Acting, App[int]):
 
     def _news(self) -> None:
         """Something was committed: what is in view is read again."""
-        self.run_worker(self._read_standing, group="standing", exclusive=True)  # type: ignore[arg-type]  # type: ignore[arg-type]  # mypy takes its None for Never
+        self.run_worker(self._read_standing, group="standing", exclusive=True)  # type: ignore[arg-type]
         view = self.view
         if view is not None:
             view.refetch()
