@@ -37,7 +37,9 @@ def show_standing(out: Output, found: Standing) -> None:
         ]
     )
     table = Table(["", "version", "requests", "failed", "dropped", "p50", "p99"], align="llrrrrr")
-    table.rows = [_side(name, side) for name, side in (("production", found.production), (found.kind, found.second))]
+    table.rows = [
+        _side(name, side) for name, side in (("production", found.production), (_KINDS[found.kind], found.second))
+    ]
     out.table(table)
 
 

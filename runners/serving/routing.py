@@ -7,6 +7,7 @@ import hashlib
 import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from runners.serving.plan import Plan
 from runners.serving.predictionlog import Answered
 from runners.serving.refusals import Refused
 from runners.serving.samples import PRODUCTION, SECOND, Samples, value_of
-from runners.serving.session import Loaded, Version
+from runners.serving.session import Loaded
 from runners.serving.shadowing import Shadow
 from runners.serving.state import Current, Serving, current
 from storage.rollout_section import CanarySection
@@ -31,7 +32,6 @@ class Beside:
     """A loaded second version. Everything here but a shadow's own thread belongs to the event loop."""
 
     def __init__(self, serving: Serving, plan: Plan, loaded: Loaded) -> None:
-        self.plan = plan
         self._rules = CanarySection.model_validate(plan.rules)
         self._samples = Samples(Path(plan.folder), serving.worker)
         self._salt = str(plan.rollout).encode()
@@ -44,10 +44,6 @@ class Beside:
             thread = ThreadPoolExecutor(1, "second model")  # one that hangs holds up only itself
             batcher = Batcher(loaded, serving.rules.batch, serving.figures, thread)
             self._own = current(loaded, batcher, route=plan.kind)
-
-    @property
-    def version(self) -> Version:
-        return Version(**self.plan.version)
 
     def chosen(self, production: Current, headers: Sequence[tuple[bytes, bytes]], source: bytes | Feeds) -> Current:
         """Who answers a request, by its headers and its body or inputs."""
@@ -96,7 +92,10 @@ class Beside:
 
     def _place(self, key: Any) -> float:
         """Where a key lies between 0 and 1: always the same, evenly spread, and another place in each rollout."""
-        told = repr(float(key)) if isinstance(key, int | float | np.generic) else str(key)
+        told = str(key)
+        if isinstance(key, int | float | np.generic):
+            with suppress(OverflowError):  # 5, 5.0 and a tensor's 5 are one key
+                told = repr(float(key))
         return int.from_bytes(hashlib.blake2b(told.encode(), digest_size=8, key=self._salt).digest()) / 2**64
 
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from runners.serving.state import Serving
 
 PAUSE_S = 0.05
+BREATH_S = 0.002  # between two parts of what waits: answers come first
 MOST_BYTES = 4 << 20
-WRITTEN = 100  # lines that are written together
+PART = 100
 MOST_REQUESTS = 5000  # that wait: more are dropped, and counted
 
 Waiting = tuple[Answered, int, bool]
@@ -55,12 +56,14 @@ class Shadow:
         self._ended.set()
 
     def _work(self) -> None:
-        while not self._ended.wait(PAUSE_S):
+        while not self._ended.wait(BREATH_S if self._waiting else PAUSE_S):
             lines: list[bytes] = []
-            while self._waiting and len(lines) < WRITTEN and not self._ended.is_set():
+            for _ in range(min(PART, len(self._waiting))):
                 found, size, logged = self._waiting.popleft()
                 lines += self._answered(found, logged=logged)
                 self._done += size
+                if self._ended.is_set():
+                    break
             self._log.append(lines)
         self._log.close()
 
