@@ -123,6 +123,33 @@ def test_an_export_holds_all_that_another_runtime_needs(call: Call, shed: Shed, 
     assert call("models", "export", "flight-delay", "-o", tmp_path / "file").code == 2
 
 
+def test_a_bundle_is_a_folder_of_its_own(call: Call, shed: Shed, tmp_path: Path) -> None:
+    rivals(shed)
+    done = call("models", "export", "delays", "--bundle", tmp_path / "out", "--json")
+    assert done.code == 0 and "serve.py" in done.lines[-1]["files"]
+    assert call("models", "export", "delays", "--bundle", tmp_path / "out").code == 2
+    assert "--output DIR or --bundle DIR" in call("models", "export", "delays").err
+    assert (
+        'did you mean "open-inference"'
+        in call("models", "export", "delays", "--bundle", tmp_path / "b", "--layout", "open-inferenc").err
+    )
+
+
+def test_a_prediction_is_explained_by_column(call: Call, shed: Shed, tmp_path: Path) -> None:
+    rivals(shed)
+    row = tmp_path / "row.json"
+    row.write_text(json.dumps({"distance": 1900, "carrier": "B6", "day": 0}))
+    told = call("models", "explain", "delays@v2", "--input", row, "--json").lines
+    assert told[0]["column"] == "distance"  # the rows differ in nothing else
+    total = sum(line["contribution"] for line in told[:-1])
+    assert abs(told[-1]["prediction"] - told[-1]["base"] - total) < 1e-9
+    assert "distance" in call("models", "explain", "delays@v2", "--input", row).out
+    row.write_text("[]")
+    assert "no record" in call("models", "explain", "delays@v2", "--input", row).err
+    row.write_text(json.dumps({"distance": "far", "carrier": "B6", "day": 0}))
+    assert call("models", "explain", "delays@v2", "--input", row).code == 3
+
+
 def test_a_version_is_verified_by_its_bytes_and_by_loading_it(call: Call, shed: Shed) -> None:
     run = run_of(shed)
     model_version_of(shed, run)
