@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from litestar import Litestar, Request, Response, asgi, get, post
 from litestar.exceptions import HTTPException
+from litestar.params import FromPath
 from litestar.types import Receive, Scope, Send
 
 from runners.serving import explaining, metrics, openapi, openinference, ports, predicting
@@ -45,7 +46,8 @@ def routes(serving: Serving) -> Litestar:
         status_code=200,
         request_max_body_size=None,  # the door and `body_of` have a limit of our own
     )
-    async def infer(request: Request[Any, Any, Any], name: str, version: str | None = None) -> Response[bytes]:
+    async def infer(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
+        version = request.path_params.get("version")
         found = await openinference.infer(serving, name, version, request.scope, request.receive)
         headers = {key.decode(): value.decode() for key, value in found.headers}
         if found.json_length is not None:
@@ -73,12 +75,12 @@ def routes(serving: Serving) -> Litestar:
         return openinference.server_metadata()
 
     @get(["/v2/models/{name:str}", "/v2/models/{name:str}/versions/{version:str}"])
-    async def model_metadata(name: str, version: str | None = None) -> dict[str, Any]:
-        return openinference.model_metadata(openinference.named(serving, name, version))
+    async def model_metadata(request: Request[Any, Any, Any], name: FromPath[str]) -> dict[str, Any]:
+        return openinference.model_metadata(openinference.named(serving, name, request.path_params.get("version")))
 
     @get(["/v2/models/{name:str}/ready", "/v2/models/{name:str}/versions/{version:str}/ready"])
-    async def model_ready(name: str, version: str | None = None) -> Response[dict[str, Any]]:
-        openinference.named(serving, name, version)
+    async def model_ready(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[dict[str, Any]]:
+        openinference.named(serving, name, request.path_params.get("version"))
         return Response({"name": name, "ready": serving.ready}, status_code=200 if serving.ready else 503)
 
     @get("/metrics")
