@@ -210,23 +210,26 @@ def finish(shed: Shed, project_dir: Path) -> Batch:
     """
     spec = load_project(project_dir)
     name = spec.project.name
-    open_ = [label for label in read_labels.of_project(shed, name) if label.batch is None]
+    given = read_labels.of_project(shed, name)
+    open_ = [label for label in given if label.batch is None]
+    saved = {(label.request, label.row) for label in given if label.batch is not None}
     settled, disputed = agreeing.verdicts(_by_person(open_))
-    if not settled:
-        todo = "one more opinion on them" if disputed else f"trainshed label -p {project_dir}"
+    fresh = {key: label for key, label in settled.items() if key not in saved}  # of the others, opinions alone are new
+    if not fresh:
+        todo = "one more opinion on them" if disputed else f"trainshed label start -p {project_dir}"
         raise UsageError(f"no labels to save, {len(disputed)} disputed", todo=todo)
     signature = Signature.from_json(read_models.version(shed, name).signature)
     known = read_datasets.find(shed, batches.dataset_name(name))
     number = 1 + (read_datasets.version(shed, known.name).number if known is not None else 0)
     rows = {
-        held: [_row(open_, key, label) for key, label in settled.items() if _held_out(key) is held]
+        held: [_row(open_, key, label) for key, label in fresh.items() if _held_out(key) is held]
         for held in (False, True)
     }
     paths = {
         held: batches.write(project_dir, number, signature, each, held_out=held) for held, each in rows.items() if each
     }
     people = ", ".join(sorted({label.by for label in open_}))
-    added = batches.add(shed, name, project_dir, f"{len(settled)} labels by {people}")
+    added = batches.add(shed, name, project_dir, f"{len(fresh)} labels by {people}")
     ids = [label.id or 0 for label in open_ if (label.request, label.row) in settled]
     write_labels.into_batch(shed, name, ids, added.version.number)
     taken = any(glob.startswith(batches.FOLDER) for globs in spec.dataset.globs.values() for glob in globs)

@@ -146,7 +146,8 @@ def test_a_prediction_walks_back_to_the_file_that_led_to_its_model(call: Call, s
         told.index(part)
         for part in (
             f"prediction {REQUEST} by delays", "probability 0.2", "flight-delay v2", "gate passed", "held    min:",
-            "run 3 flight-delay", "code against run 1's", "new.py, pipeline.py", "set off by trigger new-data", "data/11.csv  added",
+            "run 3 flight-delay", "code against run 1's", "new.py, pipeline.py", "set off by trigger new-data",
+            "data/11.csv  added",
         )
     ]  # fmt: skip
     assert places == sorted(places), told

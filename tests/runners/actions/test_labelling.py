@@ -117,6 +117,16 @@ def test_people_are_compared_on_second_opinions_and_ties_wait(shed: Shed, projec
     assert labelling.state(shed, project).unsaved == 2
 
 
+def test_an_opinion_on_a_row_that_was_saved_before_makes_no_second_row(shed: Shed, project: Path) -> None:
+    label_all(shed, labelling.queue(shed, project, count=10, by="ana"), "ana")
+    labelling.finish(shed, project)
+    label_all(shed, labelling.queue(shed, project, count=10, by="bo"), "bo")
+    batch = labelling.finish(shed, project)
+    assert (batch.version, batch.learnt + batch.held_out) == (2, 8)
+    state = labelling.state(shed, project)
+    assert (state.unsaved, state.agreement[0].rows, state.agreement[0].agreed) == (0, 2, 2)
+
+
 def test_a_batch_is_a_dataset_version_that_says_who_labelled(shed: Shed, project: Path) -> None:
     batch = saved(shed, project)
     assert (batch.dataset, batch.version, batch.read) == ("delays-labels", 1, True)
