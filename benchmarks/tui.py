@@ -206,7 +206,7 @@ def _rows_of_a_dataset(root: Path) -> list[Row]:
         opened.until("1 ")
         opened.quiet(SETTLE_S)
         page = statistics.median(_answered(opened, "\x1b[6~") for _ in range(20))
-        opened.type("l")
+        opened.type("\x1b[C\x1b[C")  # to x, which is in no order
         opened.quiet(1.0)
         sort = _answered(opened, ",")
         opened.type("u")
