@@ -135,12 +135,12 @@ def endpoint(shed: Shed, **options: Any) -> Iterator[tuple[Started, httpx.Client
     with patch.dict(os.environ, XDG_STATE_HOME=str(shed.root / "state")):
         Home(shed).off.touch()
         started = endpoints.start(shed, "delays", **options)
-    try:
-        headers = {"Authorization": f"Bearer {started.token}"}
-        with httpx.Client(base_url=started.url, headers=headers, timeout=20) as client:
-            yield started, client
-    finally:
-        endpoints.stop(shed, started.name)
+        try:
+            headers = {"Authorization": f"Bearer {started.token}"}
+            with httpx.Client(base_url=started.url, headers=headers, timeout=20) as client:
+                yield started, client
+        finally:
+            endpoints.stop(shed, started.name)
 
 
 def project_with(folder: Path, serve: str) -> Path:
