@@ -126,9 +126,7 @@ class LabellingPage(View["Queue | None", Found]):
             return
         card.keys = queue.keys
         box.border_title = escaped(f"{queue.target}? · {here.at + 1} of {len(queue.candidates)} · {candidate.why}")
-        box.border_subtitle = escaped(
-            "   ".join(f"{key} {name}" for key, name in queue.keys.items()) or "v: a number"
-        )
+        box.border_subtitle = escaped("   ".join(f"{key} {name}" for key, name in queue.keys.items()) or "v: a number")
         chosen = here.given.get(here.at, "")
         card.flow(lambda width: asked_lines(queue, candidate, chosen, width))
         card.go_to(0)
