@@ -45,9 +45,12 @@ types: $(VENV)/.installed
 contracts: $(VENV)/.installed
 	$(BIN)/lint-imports
 
-# Hundreds of processes start: one writes the bytecode, wherever it was turned off, and the others read it.
+# Hundreds of processes start: one writes the bytecode, wherever it was turned off, and the others read it. Half of the
+# time a test waits for processes of its own, so that there are two workers for each core.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * len(os.sched_getaffinity(0)))')
+
 unit: $(VENV)/.installed
-	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -m "not slow" -n auto --dist worksteal
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -m "not slow" -n $(WORKERS) --dist worksteal
 
 faults: $(VENV)/.installed
 	$(BIN)/pytest -m slow

@@ -264,7 +264,7 @@ def main() -> int:
     """`python -m runners.agent --shed DIR`: be the agent, unless there is one."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--shed", type=Path, required=True)
-    shed = open_shed(parser.parse_args().shed)
+    shed = open_shed(parser.parse_args().shed, create=False)
     home = Home(shed)
     deadline = time.monotonic() + TAKING_OVER_S
     while True:

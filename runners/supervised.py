@@ -41,7 +41,7 @@ EVENTS = "pipeline.jsonl"
 
 def start(shed_root: Path, run_id: int, devices: tuple[str, ...]) -> None:
     """Carry out a queued run on these devices. When they are taken by now, it goes on waiting."""
-    shed = open_shed(shed_root)
+    shed = open_shed(shed_root, create=False)
     entry = read_queue.entry(shed, run_id)
     if entry is None or entry.run.status != "queued":
         return
@@ -59,7 +59,7 @@ def start(shed_root: Path, run_id: int, devices: tuple[str, ...]) -> None:
 
 def go_on(shed_root: Path, run_id: int) -> None:
     """Take over a run whose supervisor died. Its child holds the lease, if it lives; the run goes on without one."""
-    shed = open_shed(shed_root)
+    shed = open_shed(shed_root, create=False)
     entry = read_queue.entry(shed, run_id)
     if entry is None or entry.run.status != "running":
         return

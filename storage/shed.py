@@ -158,16 +158,20 @@ class Shed:
         self._engine.dispose()
 
 
-def open_shed(root: Path | None = None) -> Shed:
+def open_shed(root: Path | None = None, *, create: bool = True) -> Shed:
     """Open the shed at `root` (default: `default_root()`); create it on first use, migrate it where it is older.
+
+    What works for a shed that exists says `create=False`: one that was removed meanwhile does not come back empty.
 
     From then on the umask of this process, and of those it starts, takes nothing from the group: what one member of the
     team writes here the others can read, and remove.
 
     Raises:
-        ShedError: when it is damaged, made by a newer trainshed, something else, or cannot be written.
+        ShedError: when it is damaged, made by a newer trainshed, something else, or cannot be written; or gone.
     """
     root = (root or default_root()).expanduser().absolute()
+    if not create and not (root / "shed.db").exists():
+        raise ShedError("the shed is gone", place=str(root))
     os.umask(os.umask(0o007) & ~0o070)
     try:
         _make_folders(root)

@@ -252,7 +252,7 @@ def main() -> int:
     parser.add_argument("--name", required=True)
     parser.add_argument("--listen", type=int, help="a listening socket that is inherited")
     given = parser.parse_args()
-    shed = open_shed(given.shed)
+    shed = open_shed(given.shed, create=False)
     deadline = time.monotonic() + TAKING_OVER_S
     while True:
         with shed.lock(lock_name(given.name), wait=False) as mine:

@@ -44,7 +44,7 @@ def lives(shed: Shed, sweep_id: int) -> bool:
 
 def carry_out(shed_root: Path, sweep_id: int) -> None:
     """Carry a sweep on to its end, from wherever an earlier process left it; nothing where another one does."""
-    shed = open_shed(shed_root)
+    shed = open_shed(shed_root, create=False)
     with shed.lock(_lock(sweep_id), wait=False) as mine:
         if not mine:
             return

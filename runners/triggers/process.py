@@ -73,7 +73,7 @@ def lock_name() -> str:
 
 def watch(shed_root: Path) -> None:
     """Watch until there is nothing to watch, or the user has stopped the agent; nothing where another one does."""
-    shed = open_shed(shed_root)
+    shed = open_shed(shed_root, create=False)
     with shed.lock(lock_name(), wait=False) as mine:
         if mine:
             Watch(shed).run()

@@ -76,6 +76,7 @@ async def test_enter_on_a_device_leads_to_the_run_that_holds_it(shed: Shed) -> N
 async def test_nothing_is_drawn_again_while_nothing_changes(shed: Shed) -> None:
     async with driving(shed) as driven:
         screen = await in_machine(driven)
+        await driven.until(lambda: all(grid._shown for grid in screen.query(Grid)))
         before = {grid.id: dict(grid._shown) for grid in screen.query(Grid)}
         answered = screen.answered
         screen.refetch()
