@@ -97,6 +97,7 @@ def test_a_command_of_ones_own_is_tracked_and_packaged(workstation: Workstation,
     assert packaged.facts["parity_rows"] == 80  # the file itself was run on the test rows
 
 
+@pytest.mark.slow  # two processes train one model in runners/test_child.py, each time
 def test_two_workers_train_under_torchrun(workstation: Workstation, tiny: Path) -> None:
     toml = (tiny / "trainshed.toml").read_text()
     (tiny / "trainshed.toml").write_text(toml.replace("gpus = 0", "gpus = 2"))

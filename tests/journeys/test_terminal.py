@@ -136,7 +136,7 @@ class TestInTmux:
             await tmux.sees("No gate has judged it.")
             await tmux.type("seen every row")
             await tmux.press("ctrl+y")
-            await tmux.sees("production of delays is v2 now")
+            await tmux.sees("production of delays is v2 now", "b roll back")
             await tmux.press("b")
             await tmux.sees("roll delays back")
             await tmux.press("ctrl+y")

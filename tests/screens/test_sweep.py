@@ -21,11 +21,12 @@ from tests.screens.test_launching import TOML
 
 @pytest.fixture
 def stage(busy: Shed, tmp_path: Path) -> Iterator[Stage]:
-    """A sweep of the project p, carried out by the test: no agent has a slot for its runs."""
+    """A sweep of the project p, carried out by the test: no agent has a slot for its runs, or carries it out too."""
     staged = Stage(tmp_path, trials=5, parallel=1, pruner="none")
-    staged.tick()
-    yield staged
-    staged.advance.close()
+    with busy.lock(f"sweep-{staged.id}"):
+        staged.tick()
+        yield staged
+        staged.advance.close()
 
 
 def tried(stage: Stage, *values: float) -> None:
