@@ -36,10 +36,6 @@ class Side:
     ms: Floats
     values: Floats
 
-    @property
-    def error_share(self) -> float | None:
-        return self.errors / self.requests if self.requests else None
-
     def latency(self, share: float) -> float | None:
         """Milliseconds within which this share of the requests was answered."""
         return float(np.quantile(self.ms, share)) if len(self.ms) else None

@@ -20,7 +20,6 @@ class FiringRow:
     firing: Firing
     trigger: Trigger
     run_status: str = ""
-    run_reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def _row(session: Session, trigger: Trigger) -> TriggerRow:
 
 def _firing_row(session: Session, firing: Firing, trigger: Trigger) -> FiringRow:
     run = session.get(Run, firing.run_id) if firing.run_id is not None else None
-    return FiringRow(firing, trigger, run.status if run else "", run.reason if run else "")
+    return FiringRow(firing, trigger, run.status if run else "")
 
 
 def find(shed: Shed, which: str, *, project: str | None = None) -> Trigger:
