@@ -42,7 +42,9 @@ LOOK_S = 0.1  # how long a change that nobody knocked for, such as the end of an
 IDLE_LOOK_S = 0.5  # the same while nothing waits
 RECOVER_S = 2.0
 FULL_LOOK_S = 5.0  # what changes without a commit: a stranger's memory on a GPU, another agent's death
+AGAIN_S = 10.0  # after the process of a run, of a sweep or of the triggers has ended with an error of its own
 TAKING_OVER_S = 3.0  # an agent that has just been told to stop may still hold the lock
+TRIGGERS = "triggers"
 
 
 class Agent:
@@ -60,6 +62,8 @@ class Agent:
         self.lengths = Lengths()
         self.endpoints = Endpoints(shed)
         self.watched: dict[int, int] = {}  # pidfd → run, of supervisors that an earlier agent forked
+        self.forks: dict[int, str] = {}  # pid → what it is for
+        self.failed_at: dict[str, float] = {}
         self.waiting = False
         self.stopping = False
         self.fifo = os.open(home.wake, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -150,7 +154,7 @@ class Agent:
         write_queue.hold(self.shed, held, set(choice.reserved))
         for start in choice.starts:
             run = mine.get(start.run_id)
-            if run is None:
+            if run is None or self._failed_lately(f"run {start.run_id}"):
                 continue
             self.starting[run.run_id] = Holding(run.run_id, self.user, start.devices, run.memory, now, run.duration_s)
             told(f"run {run.run_id} starts on {', '.join(start.devices)}")
@@ -160,17 +164,21 @@ class Agent:
         """Each sweep of the user's that runs has a process of its own; one that was killed gets another."""
         for sweep_id in read_sweeps.running(self.shed, self.user, os.uname().nodename):
             self.busy_at = time.monotonic()
-            if sweep_id not in self.sweeps.values() and not sweep_process.lives(self.shed, sweep_id):
-                told(f"sweep {sweep_id} goes on")
-                work = partial(sweep_process.carry_out, sweep_id=sweep_id)
-                self.sweeps[self._fork(f"sweep {sweep_id}", work)] = sweep_id
+            what = f"sweep {sweep_id}"
+            if sweep_id in self.sweeps.values() or self._failed_lately(what):
+                continue
+            if not sweep_process.lives(self.shed, sweep_id):
+                told(f"{what} goes on")
+                self.sweeps[self._fork(what, partial(sweep_process.carry_out, sweep_id=sweep_id))] = sweep_id
 
     def _look_after_triggers(self) -> None:
         """One process watches for all triggers of the user's, and sends their alerts; killed, it gets a successor."""
         if trigger_process.needed(self.shed, self.user, os.uname().nodename):
             self.busy_at = time.monotonic()
-            if self.watcher is None and not self.home.off.exists() and not trigger_process.lives(self.shed):
-                self.watcher = self._fork("triggers", trigger_process.watch)
+            if self.watcher is not None or self.home.off.exists() or self._failed_lately(TRIGGERS):
+                return
+            if not trigger_process.lives(self.shed):
+                self.watcher = self._fork(TRIGGERS, trigger_process.watch)
 
     def _look_after_endpoints(self) -> None:
         """An endpoint has a supervisor of its own; where that and its workers are gone, it is started again."""
@@ -179,6 +187,10 @@ class Agent:
             self.busy_at = time.monotonic()
         for name in started:
             told(f"endpoint {name} is started again")
+
+    def _failed_lately(self, what: str) -> bool:
+        """Whether a process ended with an error of its own a moment ago: the next would do the same."""
+        return time.monotonic() - self.failed_at.get(what, -AGAIN_S) < AGAIN_S
 
     def _supervise(self, run_id: int, work: Callable[[Path], None]) -> None:
         self.supervisors[self._fork(f"run {run_id}", work)] = run_id
@@ -191,6 +203,7 @@ class Agent:
         self.shed.close()
         pid = os.fork()
         if pid:
+            self.forks[pid] = what
             return pid
         code = 1
         try:
@@ -210,9 +223,12 @@ class Agent:
 
     def _reap(self) -> None:
         while self.supervisors or self.sweeps or self.watcher is not None:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
+            pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
+            what = self.forks.pop(pid, "")  # an endpoint is no fork
+            if os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0:
+                self.failed_at[what] = time.monotonic()
             self.sweeps.pop(pid, None)
             if pid == self.watcher:
                 self.watcher = None

@@ -18,8 +18,8 @@ from runners.actions import serve_rules
 from runners.agency import session
 from runners.agency.home import Home
 from runners.serving import figures, ports, standing, tokens
-from runners.serving.process import Supervisor, Tell, lock_name
-from runners.serving.standing import Standing
+from runners.serving.process import Supervisor, Tell
+from runners.serving.standing import Standing, lock_name
 from runners.serving.tokens import Token, Tokens
 from runners.supervision import logs, processes
 from runners.supervision.processes import Identity

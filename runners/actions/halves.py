@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from runners.evaluation.replayed import truth_of
+from runners.evaluation.truths import truths
 from runners.packaging.signature import Signature
 from runners.serving.samples import value_of
 from storage import predictions
@@ -68,7 +68,7 @@ def halves(shed: Shed, endpoint: str) -> Halves:
     versions = [read_models.version_by_id(shed, each)[1] for each in (row.against_id, row.version_id)]
     signature = Signature.from_json(versions[0].signature)
     query = (
-        'select id, output, truth from predictions where digest = ? and "at" >= ? and "at" <= ? '
+        'select id, output, truth->>\'$\' from predictions where digest = ? and "at" >= ? and "at" <= ? '
         'order by "at" desc limit ?'
     )
     told, scores = [], []
@@ -78,9 +78,8 @@ def halves(shed: Shed, endpoint: str) -> Halves:
             rows = con.execute(query, since).fetchall()
             values: list[float] = []
             of_request: dict[str, list[float]] = {}
-            for request, output, truth in rows:
+            for (request, output, _), known in zip(rows, truths([row[2] for row in rows], signature), strict=True):
                 values.append(value_of(json.loads(output)))
-                known = truth_of(json.loads(truth) if truth is not None else None, signature)
                 if not math.isnan(known):
                     of_request.setdefault(request, []).append(_score(signature, values[-1], known))
             each = np.array([np.mean(of_rows) for of_rows in of_request.values()])

@@ -85,7 +85,9 @@ def replay(
     signature = Signature.from_json(candidate.signature)
     _whole_inputs(found, signature)
     loaded = _loaded(shed, model, candidate, signature)
-    query = 'select id, "row", inputs, output, truth, "version" from predictions order by "at" desc, "row" limit ?'
+    query = (
+        'select id, "row", inputs, output, truth->>\'$\', "version" from predictions order by "at" desc, "row" limit ?'
+    )
     rows = _logged(shed, found, query, last)
     pairs: list[Pair] = []
     before: dict[int, int] = {}
@@ -123,7 +125,7 @@ def shadowed(shed: Shed, endpoint: str, *, last: int = MOST_SHADOWED, slices: Se
     _, second = read_models.version_by_id(shed, row.version_id)
     signature = Signature.from_json(second.signature)
     query = (
-        'select s.id, s."row", s.inputs, p.output, s.output, p.truth, p."version" from shadows s '
+        'select s.id, s."row", s.inputs, p.output, s.output, p.truth->>\'$\', p."version" from shadows s '
         'join predictions p using (id, "row") where s.digest = ? and s."at" >= ? order by s."at" desc limit ?'
     )
     rows = _logged(shed, found, query, second.digest, row.started_at, last)
@@ -171,7 +173,7 @@ def _logged(shed: Shed, endpoint: Endpoint, query: str, *given: Any) -> list[tup
         rows = found.fetchall()
     if not rows:
         raise UsageError(f'endpoint "{endpoint.name}" has logged nothing of that yet')
-    of_json = [place for place, name in enumerate(names) if name in ("inputs", "output", "truth")]
+    of_json = [place for place, name in enumerate(names) if name in ("inputs", "output")]
     return [_read(row, of_json) for row in rows]
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 
+from runners.serving.standing import lock_name
 from storage.read import endpoints as read_endpoints
 from storage.shed import Shed, current_user
 from storage.tables import Endpoint
@@ -16,7 +17,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
 COMING_UP_S = 30.0  # one that was asked for so lately is on its way
 GRACE_S = 5.0  # its workers bring up another supervisor themselves
 SETTLED_S = 60.0  # one that has run so long is well: the next pause is a short one again
-LOCK = "endpoint-"  # as runners.serving.process names it, which the agent does not import
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Endpoints:
         return time.monotonic() - self._alone_since.setdefault(name, time.monotonic()) > GRACE_S
 
     def _supervised(self, name: str) -> bool:
-        with self._shed.lock(LOCK + name, wait=False, shared=True) as free:
+        with self._shed.lock(lock_name(name), wait=False, shared=True) as free:
             return not free
 
     def _is_due(self, name: str) -> bool:

@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 
 from runners.evaluation.heldout import HeldOut
-from runners.monitoring.answers import truths
+from runners.evaluation.truths import truths
 from runners.packaging.signature import Input, Signature
 from storage import predictions
 from storage.columns import identifier, json_path, literal

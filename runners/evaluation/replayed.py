@@ -11,6 +11,7 @@ import numpy as np
 from runners.evaluation import disagreement
 from runners.evaluation.disagreement import Answers
 from runners.evaluation.slices import grouped
+from runners.evaluation.truths import truths
 from runners.packaging.signature import Signature
 
 EXAMPLES = 20
@@ -26,7 +27,7 @@ class Pair:
     inputs: Mapping[str, Any]
     before: Any
     after: Any
-    truth: Any = None
+    truth: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def difference(signature: Signature, pairs: Sequence[Pair], slices: Sequence[str
     )
     if task != "multiclass":
         before, after = before[:, 0], after[:, 0]
-    truth = np.array([truth_of(pair.truth, signature, classes) for pair in pairs], np.float64)
+    truth = truths([pair.truth for pair in pairs], signature, classes)
     found = disagreement.answers(task, np.arange(len(pairs)), before, after, truth)
     apart = np.abs(after - before) if task != "multiclass" else np.abs(after - before).max(axis=1)
     means = None if task == "multiclass" else (before, after)
@@ -126,16 +127,3 @@ def _numbers(prediction: Any, classes: Sequence[str]) -> list[float]:
 
 def _finite(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else np.nan
-
-
-def truth_of(truth: Any, signature: Signature, classes: Sequence[str] | None = None) -> float:
-    """What turned out to be true, as `disagreement.answers` has it: a class index, a value, or NaN where it is none."""
-    known = list(classes if classes is not None else signature.classes)
-    if truth is None:
-        return np.nan
-    if signature.task not in ("binary", "multiclass"):
-        return _finite(truth)
-    told = str(truth).lower() if isinstance(truth, bool) else str(truth)
-    if told in known:
-        return float(known.index(told))
-    return float(truth) if signature.task == "binary" and truth in (0, 1) else np.nan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runners.evaluation.heldout import Floats
+from runners.evaluation.truths import truths
 from runners.packaging.signature import Signature
 from storage.columns import identifier, json_path, literal
 
@@ -98,33 +98,3 @@ def _slice(signature: Signature, name: str) -> str:
     path = literal(f"$.{json_path(name)}")
     given = next(given for given in signature.inputs if given.name == name)
     return f"try_cast(inputs->>{path} as double)" if given.categories is None else f"inputs->>{path}"
-
-
-def truths(told: Sequence[str | None], signature: Signature) -> NDArray[np.float64]:
-    """Truths as people send them → 0/1, class index or value; NaN for what is none of these.
-
-    `true` and 1, `false` and 0 are the same thing where the classes are one or the other.
-    """
-    if signature.task == "regression":
-        return np.array([_number(text) for text in told], np.float64)
-    places = {name: place for place, name in enumerate(signature.classes)}
-    for one, other in (("true", "1"), ("false", "0")):
-        if one in places:
-            places.setdefault(other, places[one])
-        elif other in places:
-            places.setdefault(one, places[other])
-    found = [math.nan if text is None else places.get(text, places.get(_whole(text), math.nan)) for text in told]
-    return np.array(found, np.float64)
-
-
-def _number(text: str | None) -> float:
-    try:
-        return float(text) if text is not None else math.nan
-    except ValueError:
-        return math.nan
-
-
-def _whole(text: str) -> str:
-    """`1.0` as `1`: JSON has one kind of number."""
-    value = _number(text)
-    return str(int(value)) if math.isfinite(value) and value == int(value) else text

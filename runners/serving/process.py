@@ -235,11 +235,6 @@ class Supervisor:
         self.stopping = True
 
 
-def lock_name(name: str) -> str:
-    """The lock that an endpoint's supervisor holds as long as it lives."""
-    return f"endpoint-{name}"
-
-
 def told(text: str) -> None:
     """A line in the endpoint's own log."""
     print(time.strftime("%Y-%m-%d %H:%M:%S"), text, flush=True)
@@ -255,7 +250,7 @@ def main() -> int:
     shed = open_shed(given.shed, create=False)
     deadline = time.monotonic() + TAKING_OVER_S
     while True:
-        with shed.lock(lock_name(given.name), wait=False) as mine:
+        with shed.lock(standing.lock_name(given.name), wait=False) as mine:
             if mine:
                 return _supervise(shed, given.name, given.listen)
         if time.monotonic() > deadline:

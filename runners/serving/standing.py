@@ -45,6 +45,11 @@ class Standing:
         return is_alive(self.supervisor)
 
 
+def lock_name(name: str) -> str:
+    """The lock that an endpoint's supervisor holds as long as it lives."""
+    return f"endpoint-{name}"
+
+
 def read(folder: Path) -> Standing | None:
     """The last standing that was written; None where there is none."""
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from runners.evaluation.truths import truths
 from runners.features.targets import class_text, target_known
 from runners.monitoring import answers, performance, samples
 from runners.monitoring.answers import MOST_TRUE, Answers
@@ -145,7 +146,7 @@ def of_files(stood: Behind, project: ProjectSpec, manifest: Manifest) -> Answers
         if not told:
             return _no_answers()
         said = Scorer(stood.model, stood.signature).predict_parquet(rows)
-    truth = answers.truths([row[0] for row in told], stood.signature)
+    truth = truths([row[0] for row in told], stood.signature)
     return Answers(np.zeros(len(truth)), said, truth, {})
 
 

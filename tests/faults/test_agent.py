@@ -15,12 +15,14 @@ import pytest
 from sqlmodel import select
 
 from runners import leases
+from runners.agent import AGAIN_S
 from runners.supervision import processes
 from runners.supervision.childfile import Child
 from runners.supervision.processes import Identity
 from storage import metrics
 from storage.read import runs as read_runs
 from storage.tables import Audit, Run
+from storage.write import sweeps as write_sweeps
 from tests.journeys.conftest import Workstation, tiny, workstation, write_points
 from tests.waiting import until
 
@@ -237,3 +239,15 @@ def test_a_full_disk_fails_a_run_in_words_and_the_next_one_goes_well(
     run = workstation.wait(run_id)
     assert run.status == "failed"
     assert workstation.wait(workstation.execute("true")).status == "done"
+
+
+def test_a_process_that_cannot_do_its_work_is_not_started_over_and_over(workstation: Workstation) -> None:
+    sweep = write_sweeps.create(workstation.shed, name=None, project="p", project_dir="/p", plan={})
+    shutil.rmtree(workstation.shed.sweep_dir(sweep.id or 0))
+    workstation.shed.sweep_dir(sweep.id or 0).write_text("no directory")
+    began = time.monotonic()
+    for _ in range(4):  # each of them wakes the agent again and again
+        workstation.wait(workstation.execute("true"))
+    (log,) = workstation.folder.glob("state/trainshed/agents/*/agent.log")
+    tries = log.read_text().count("sweep 1 goes on")
+    assert 1 <= tries <= 1 + (time.monotonic() - began) / AGAIN_S

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from runners.evaluation.truths import truths
 from runners.monitoring import answers
 from runners.packaging.signature import Input, Output, Signature
 from storage import predictions
@@ -68,5 +69,5 @@ def test_values_of_a_regression_are_numbers(tmp_path: Path) -> None:
 def test_truths_are_understood_as_people_send_them(
     classes: tuple[str, ...], told: list[str | None], expected: list[float]
 ) -> None:
-    found = answers.truths(told, signature("binary", "probability", classes))
+    found = truths(told, signature("binary", "probability", classes))
     assert np.array_equal(found, np.array(expected, float), equal_nan=True)
