@@ -38,12 +38,17 @@ def main(names: list[str]) -> None:
             _figure(row["ours"], row["unit"]),
             _figure(row["floor"], row["unit"]),
             f"{row['ours'] / row['floor']:.2f}" if row["floor"] else "–",
-            "\n".join(f"{peer} {_figure(v, row['unit'])} ({v / row['ours']:.1f}×)" for peer, v in row["peers"].items()),
+            "\n".join(_beside(peer, value, row) for peer, value in row["peers"].items()),
             row["goal"],
         )
     console.print(table)
     for row in rows:
         print(json.dumps(row), file=sys.stderr)
+
+
+def _beside(peer: str, value: float, row: Row) -> str:
+    times = f" ({value / row['ours']:.1f}×)" if row["ours"] else ""
+    return f"{peer} {_figure(value, row['unit'])}{times}"
 
 
 def _figure(value: float | None, unit: str) -> str:
