@@ -61,6 +61,7 @@ class HomeView(View[float | None, Found]):
     def __init__(self) -> None:
         super().__init__()
         self._since: float | None = None
+        self._newcomer = False
         self._found: Found | None = None
 
     def body(self) -> ComposeResult:
@@ -111,7 +112,7 @@ class HomeView(View[float | None, Found]):
         first = self._found is None
         self._found = answer
         if first:
-            self._since = answer.home.digest.since
+            self._since, self._newcomer = answer.home.digest.since, answer.home.digest.first
             self.set_timer(READING_S, lambda: self.run_worker(self._seen(answer.home)))
         self._draw()
         if first:
@@ -154,8 +155,8 @@ class HomeView(View[float | None, Found]):
         self.query_one("#needs").display = bool(home.needs)
         self.query_one("#queued").display = bool(home.waiting)
         self.query_one("#lately").display = bool(home.lately)
-        ago = figures.ago(home.digest.since, now)
-        self.query_one("#digest").border_title = "the last day" if home.digest.first else f"since you were here {ago}"
+        here = f"since you were here {figures.ago(home.digest.since, now)}"
+        self.query_one("#digest").border_title = "the last day" if self._newcomer else here
         told = [(each.kind, each.text) for each in home.digest.shown(DIGEST_LINES) if each.kind != "queue"]
         self.query_one(Digest).show(told)
         self.query_one(MachinePane).show(found.devices)

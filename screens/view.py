@@ -114,6 +114,7 @@ class View(Acting, Screen[None], Generic[Question, Answer]):
         """The counters of endpoints were read once more."""
 
     def on_screen_resume(self) -> None:
+        self.query_one(Header).repaint()  # what it told when it was left
         self.refetch()
 
     # -- actions

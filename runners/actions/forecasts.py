@@ -33,6 +33,7 @@ def forecasts(shed: Shed) -> dict[int, Outlook]:
     }
 
 
-def forecast(shed: Shed, run_id: int) -> Outlook:
-    """The outlook of one run; an empty one when it waits no more."""
-    return forecasts(shed).get(run_id, Outlook(None, ""))
+def starts_in(shed: Shed, run_id: int) -> Spread | None:
+    """Seconds until a run starts: none at all where it waits no more; None where the past tells nothing."""
+    outlook = forecasts(shed).get(run_id)
+    return outlook.starts_in if outlook is not None else Spread(0.0, 0.0, 0.0)

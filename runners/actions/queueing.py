@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from runners import foresight, supervisor
 from runners import gpus as gpu_readings
-from runners.actions.forecasts import forecast
+from runners.actions.forecasts import starts_in
 from runners.agency import requests, session, starting
 from runners.agency.home import Home
 from runners.estimates import Spread
@@ -262,7 +262,7 @@ def _started(shed: Shed, run: Run, remarks: list[Event]) -> Launched:
     kills = session.logout_kills() if agent_started else ""
     if kills:
         remarks = [*remarks, {"event": "warning", "text": kills}]
-    return Launched(run, forecast(shed, run.id or 0).starts_in, agent_started, remarks)
+    return Launched(run, starts_in(shed, run.id or 0), agent_started, remarks)
 
 
 def _request_again(shed: Shed, run: Run) -> requests.Request:

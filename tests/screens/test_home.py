@@ -40,6 +40,13 @@ async def test_an_empty_shed_welcomes_and_teaches(shed: Shed) -> None:
         assert isinstance(driven.app.screen, HomeView)
 
 
+async def test_a_newcomer_is_told_of_the_last_day_however_often_it_is_read_anew(shed: Shed) -> None:
+    async with driving(shed) as driven:
+        await driven.sees("the last day")
+        run_of(shed, "another one")
+        await driven.sees("another one", "the last day")
+
+
 @pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 40), (200, 50)])
 async def test_what_runs_has_its_progress_and_time_left(shed: Shed, size: tuple[int, int]) -> None:
     run = run_of(shed, "long one", status="running")
