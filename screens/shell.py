@@ -239,6 +239,23 @@ class Shell(Acting, App[int]):
         if self.shed is not None:  # frames for another size may have been under way
             self._settling = self.set_timer(SETTLING_S, self.do_redraw)
 
+    # -- keys
+
+    async def on_key(self, event: events.Key) -> None:
+        """A key that nothing has taken. What was typed while a dialog opened waits until its lines are there."""
+        event.prevent_default()
+        if self.screen.is_modal and self.screen.focused is None:
+            self.screen.call_later(self._take, event)
+        else:
+            await self._take(event)
+
+    async def _take(self, event: events.Key) -> None:
+        focused = self.focused
+        if focused is not None and focused.check_consume_key(event.key, event.character):
+            focused.post_message(events.Key(event.key, event.character))  # typed before it was there
+        else:
+            await self._check_bindings(event.key)
+
     # -- for screens
 
     @property
@@ -357,8 +374,7 @@ class Shell(Acting, App[int]):
             from screens.models import Models
 
             await self.switch_mode("models")
-            while len(self.screen_stack) > 1:  # the view itself, from whatever page of it
-                await self.pop_screen()
+            self.show_view("models")  # the view itself, from whatever page of it
             if isinstance(self.screen, Models):
                 self.screen.go_to(name)
         else:
@@ -388,10 +404,12 @@ class Shell(Acting, App[int]):
         return ""
 
     def show_view(self, name: str) -> None:
-        """Bring a numbered view to the front."""
-        if len(self.screen_stack) > 1 and self.current_mode == name:
-            return  # a page of this view is open
-        self.switch_mode(name)
+        """Bring a numbered view to the front as it was left; where it is in front already, without its pages."""
+        if self.current_mode != name:
+            self.switch_mode(name)
+            return
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
 
     async def act(self, action: Action) -> None:
         if any(action.name == view.name for view in VIEWS):

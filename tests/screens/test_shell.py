@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from textual import events
 
 from app.tui import Trainshed
+from screens.run import RunPage
 from screens.runs import Runs
 from screens.threads import beside
 from storage.errors import ShedError
@@ -48,6 +50,26 @@ async def test_nothing_is_drawn_when_nothing_changes(shed: Shed) -> None:
         for _ in range(20):
             await driven.pilot.pause()
         assert "".join(written) == ""
+
+
+async def test_the_number_of_a_view_leads_back_to_it_from_its_pages(shed: Shed) -> None:
+    run_of(shed, "first")
+    async with driving(shed) as driven:
+        await driven.press("3", "enter")
+        assert isinstance(driven.app.screen, RunPage)
+        await driven.press("6", "3")
+        assert isinstance(driven.app.screen, RunPage)  # as it was left
+        await driven.press("t", "3")
+        assert isinstance(driven.app.screen, Runs)
+        assert len(driven.app.screen_stack) == 1
+
+
+async def test_what_is_typed_while_a_dialog_opens_stands_in_its_line(shed: Shed) -> None:
+    async with driving(shed) as driven:
+        await driven.press("3")
+        for key, sign in (("colon", ":"), ("y", "y"), ("1", "1"), ("2", "2")):
+            driven.app.post_message(events.Key(key, sign))
+        await driven.sees("go to", "y12")
 
 
 async def test_the_palette_leads_to_what_another_view_can_do(shed: Shed) -> None:
