@@ -41,6 +41,7 @@ class LogSection(Section):
         keep_gb: the oldest segments beyond it are removed.
         drop: input columns that are never written.
         hash: input columns of which only a keyed hash is written, so that equal values stay equal.
+        access_mb: of the access log, all its files together; at 0 none is kept.
     """
 
     sample: Annotated[float, Field(ge=0, le=1)] = 1.0
@@ -48,6 +49,7 @@ class LogSection(Section):
     keep_gb: Annotated[float, Field(gt=0)] = 10.0
     drop: list[str] = Field(default_factory=list)
     hash: list[str] = Field(default_factory=list)
+    access_mb: Annotated[float, Field(ge=0)] = 64.0
 
 
 class ServeSection(Section):

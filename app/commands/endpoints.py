@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,9 @@ BehindProxy = Annotated[
     list[str] | None, typer.Option("--behind-proxy", metavar="ADDRESS", help="A proxy that ends TLS and alone may ask.")
 ]
 TokenName = Annotated[str, typer.Argument(metavar="TOKEN", help="The token's name.")]
+
+
+FOLLOW_SECONDS = 0.2
 
 
 @app.command()
@@ -89,13 +93,30 @@ def logs(
     context: typer.Context,
     endpoint: Endpoint,
     lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many from the end.")] = 50,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
+    access: Annotated[bool, typer.Option("--access", help="Who asked what instead, and how it was answered.")] = False,
 ) -> None:
-    """Print what an endpoint says of itself."""
+    """Print what an endpoint says of itself, or with --access a line for every request."""
+    from app.views.endpoints import show_access
+    from runners.actions import endpoint_logs
+
     scope = scope_of(context)
-    for line in verbs.log(scope.shed(), endpoint, lines):
-        scope.out.emit("line", text=line)
-        if not scope.out.json_lines:
-            scope.out.say(line)
+    out, shed = scope.out, scope.shed()
+
+    def wait() -> bool:
+        time.sleep(FOLLOW_SECONDS)
+        return not out.gone
+
+    if access:
+        asked = endpoint_logs.follow_accesses(shed, endpoint, lines, wait) if follow else None
+        for each in asked or endpoint_logs.accesses(shed, endpoint, lines):
+            show_access(out, each)
+        return
+    told = endpoint_logs.follow_own(shed, endpoint, lines, wait) if follow else None
+    for line in told or endpoint_logs.own(shed, endpoint, lines):
+        out.emit("line", text=line)
+        if not out.json_lines:
+            out.say(line)
 
 
 @app.command()

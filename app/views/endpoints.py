@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 
 from app.output import At, Output, Styled, Table
 from runners.actions.endpoints import EndpointStatus, Started
+from runners.serving.accesslog import Access
 from runners.serving.tokens import Token
 from screens import figures
 
@@ -77,6 +79,18 @@ def show_status(out: Output, found: EndpointStatus) -> None:
             ("logged", f"{counters.get('log_written', 0)}" + (f", {lost} lost" if lost else "")),
         ]
     )
+
+
+def show_access(out: Output, found: Access) -> None:
+    """One request: when, who, what, and how it was answered."""
+    out.emit("access", **found.facts())
+    if out.json_lines:
+        return
+    at = datetime.fromtimestamp(found.at).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    asked = f"{found.method} {found.path}" if found.method else "no HTTP"
+    who = f"{found.remote or 'unix'} {found.token or '-'}"
+    style = "red" if found.status >= 500 or not found.status else "yellow" if found.status >= 400 else ""
+    out.say(f"{at}  {who}  {asked}  {found.status}  {found.bytes} B  {found.ms:.1f} ms  {found.id}".rstrip(), style)
 
 
 def show_tokens(out: Output, found: list[Token]) -> None:

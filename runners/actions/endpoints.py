@@ -196,12 +196,6 @@ def every(shed: Shed) -> list[EndpointStatus]:
     return [_status(shed, endpoint) for endpoint in read_endpoints.every(shed)]
 
 
-def log(shed: Shed, name: str, lines: int) -> list[str]:
-    """The last lines of what an endpoint says of itself."""
-    read_endpoints.named(shed, name)
-    return logs.last_lines(shed.endpoint_dir(name) / "log.txt", lines)
-
-
 def install(shed: Shed, name: str) -> Path:
     """Have systemd start an endpoint when the machine does; returns the unit's path.
 

@@ -13,7 +13,7 @@ LONGEST_HEAD = 64 << 10
 class Patient(HttpToolsProtocol):
     """uvicorn's protocol, which also knows since when it has been waiting for its client.
 
-    `most` connections at once are held; one more is closed at once.
+    `most` connections at once are held; one more is closed at once. The application is a Door.
     """
 
     most = 4096
@@ -32,6 +32,10 @@ class Patient(HttpToolsProtocol):
             self._head += len(data)
             if self._head > LONGEST_HEAD:
                 self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        self.app.no_http(self.client, 400)
+        super().send_400_response(msg)
 
     def on_message_begin(self) -> None:
         self._asked_since = time.monotonic()

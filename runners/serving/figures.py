@@ -11,17 +11,22 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 
+from runners.serving.paths import ROUTES
+
 LATENCY_MS = (0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 20.0, 50.0, 100.0, 250.0, 1000.0, 5000.0)
 BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 8192)
 COUNTERS = (
     "answered", "refused", "failed", "shed", "unauthorized", "rows", "nonfinite", "swaps", "feedback",
-    "log_dropped", "log_errors", "log_written", "in_flight", "queued_rows", "connections",
+    "log_dropped", "log_errors", "log_written", "access_dropped", "in_flight", "queued_rows", "connections",
 )  # fmt: skip
 GAUGES = frozenset({"in_flight", "queued_rows", "connections"})  # of a worker at this moment, nothing once it is gone
 _PLACE = {name: place for place, name in enumerate(COUNTERS)}
 _LATENCY = len(COUNTERS)  # its buckets, then its sum
 _BATCH = _LATENCY + len(LATENCY_MS) + 2
-SIZE = _BATCH + len(BATCH_ROWS) + 2
+_ROUTES = _BATCH + len(BATCH_ROWS) + 2  # of each route its answers by class, then its latency, as above
+CLASSES = ("2xx", "3xx", "4xx", "5xx")
+_ROUTE = len(CLASSES) + len(LATENCY_MS) + 2
+SIZE = _ROUTES + len(ROUTES) * _ROUTE
 
 
 @dataclass(frozen=True)
@@ -85,16 +90,32 @@ class Figures:
         """The model was called once, with so many rows."""
         cells = self._cells
         cells[_BATCH + bisect_left(BATCH_ROWS, rows)] += 1.0
-        cells[SIZE - 1] += rows
+        cells[_ROUTES - 1] += rows
+
+    def left(self, route: int, status: int, milliseconds: float) -> None:
+        """An answer of this status went out by a route, given by its place in ROUTES, so long after it was asked."""
+        cells, start = self._cells, _ROUTES + route * _ROUTE
+        cells[start + status // 100 - 2] += 1.0
+        cells[start + len(CLASSES) + bisect_left(LATENCY_MS, milliseconds)] += 1.0
+        cells[start + _ROUTE - 1] += milliseconds
+
+
+@dataclass(frozen=True)
+class RouteTotals:
+    """What went out by one route: answers by the class of their status, and how long they took."""
+
+    answers: dict[str, int]
+    latency_ms: Histogram
 
 
 @dataclass(frozen=True)
 class Totals:
-    """Counters of all workers of an endpoint together."""
+    """Counters of all workers of an endpoint together; `routes` by their patterns."""
 
     counters: dict[str, int]
     latency_ms: Histogram
     batch_rows: Histogram
+    routes: dict[str, RouteTotals]
 
 
 def totals(folder: Path) -> Totals:
@@ -104,9 +125,18 @@ def totals(folder: Path) -> Totals:
         data = path.read_bytes()
         if len(data) == SIZE * 8:
             cells = [known + found for known, found in zip(cells, memoryview(data).cast("d"), strict=True)]
-    latency, batch = cells[_LATENCY:_BATCH], cells[_BATCH:]
     return Totals(
         {name: int(cells[place]) for name, place in _PLACE.items()},
-        Histogram(LATENCY_MS, tuple(int(count) for count in latency[:-1]), latency[-1]),
-        Histogram(tuple(map(float, BATCH_ROWS)), tuple(int(count) for count in batch[:-1]), batch[-1]),
+        _histogram(LATENCY_MS, cells[_LATENCY:_BATCH]),
+        _histogram(BATCH_ROWS, cells[_BATCH:_ROUTES]),
+        {route: _route(cells[_ROUTES + place * _ROUTE :][:_ROUTE]) for place, route in enumerate(ROUTES)},
     )
+
+
+def _route(cells: list[float]) -> RouteTotals:
+    answers = {name: int(count) for name, count in zip(CLASSES, cells, strict=False)}
+    return RouteTotals(answers, _histogram(LATENCY_MS, cells[len(CLASSES) :]))
+
+
+def _histogram(bounds: tuple[float, ...], cells: list[float]) -> Histogram:
+    return Histogram(tuple(map(float, bounds)), tuple(int(count) for count in cells[:-1]), cells[-1])

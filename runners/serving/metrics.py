@@ -26,6 +26,7 @@ _COUNTERS = {
     "log_written": "Lines written to the prediction log.",
     "log_dropped": "Lines that the prediction log lost: no memory or no disk left for them.",
     "log_errors": "Writes of the prediction log that failed.",
+    "access_dropped": "Lines that the access log lost.",
 }
 _GAUGES = {
     "in_flight": "Requests under way.",
@@ -57,6 +58,7 @@ class _Collected:
         for name, told in _GAUGES.items():
             yield GaugeMetricFamily(f"trainshed_{name}", told, value=found.counters[name])
         yield from _histograms(found)
+        yield from _routes(found)
         yield GaugeMetricFamily("process_resident_memory_bytes", "Of the worker that answers.", value=_resident())
         model = GaugeMetricFamily("trainshed_model_info", "What serves now.", labels=["model", "version", "digest"])
         if self._version is not None:
@@ -71,6 +73,22 @@ def _histograms(found: Totals) -> Iterable[Metric]:
     rows = HistogramMetricFamily("trainshed_batch_rows", "Rows in one call of the model.")
     rows.add_metric([], _buckets(found.batch_rows, 1.0), found.batch_rows.sum)
     yield rows
+
+
+def _routes(found: Totals) -> Iterable[Metric]:
+    answers = CounterMetricFamily(
+        "trainshed_http_requests", "Answers by route and class of status.", labels=["route", "status"]
+    )
+    seconds = HistogramMetricFamily(
+        "trainshed_http_request_seconds", "From a request's head to the end of its answer.", labels=["route"]
+    )
+    for route, its in found.routes.items():
+        for name, count in its.answers.items():
+            answers.add_metric([route, name], count)
+        if its.latency_ms.count:
+            seconds.add_metric([route], _buckets(its.latency_ms, 1000.0), its.latency_ms.sum / 1000)
+    yield answers
+    yield seconds
 
 
 def _buckets(histogram: Histogram, scale: float) -> list[tuple[str, float]]:

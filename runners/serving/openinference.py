@@ -111,7 +111,7 @@ async def infer(serving: Serving, name: str, version: str | None, scope: Scope, 
             current = serving.beside.chosen(current, scope["headers"], feeds)
         wanted = _wanted(current, request)
         outputs = await serving.ask(current, None, feeds, n)
-        request_id = serving.request_id()
+        request_id = scope["visit"].id = serving.request_id()
         head, tensors = _response(current, request, request_id, wanted, outputs)
         inputs = current.loaded.signature.inputs
         entries = current.loaded.entries(outputs)

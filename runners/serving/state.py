@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from runners.serving.accesslog import AccessLog
 from runners.serving.batching import Batcher
 from runners.serving.figures import Figures
 from runners.serving.form import Feeds, Row
@@ -54,6 +55,7 @@ class Serving:
         self.figures = Figures(folder / f"worker-{worker}.figures")
         self.tokens = Tokens(folder)
         self.log = PredictionLog(folder / "log", rules.log, self.figures, key=_hash_key(folder, rules))
+        self.access = AccessLog(folder, worker, int(rules.log.access_mb * 2**20) // rules.workers, self.figures)
         self.thread = ThreadPoolExecutor(1, "model")
         self.pending: dict[asyncio.Future[Any], float] = {}
         self.max_body = int(rules.max_body_mb * 2**20)

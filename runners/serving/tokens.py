@@ -33,12 +33,12 @@ class Token:
 
 
 class Tokens:
-    """The tokens of one endpoint; `scope_of` is asked for every request."""
+    """The tokens of one endpoint; `known` is asked for every request."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "tokens.json"
         self._seen: tuple[int, int] | None = None
-        self._known: list[tuple[bytes, str]] = []
+        self._known: list[tuple[bytes, Token]] = []
 
     def refresh(self) -> None:
         """Take in what was created or revoked. A file that cannot be read lets nobody in."""
@@ -46,28 +46,28 @@ class Tokens:
             found = self.path.stat()
             seen = (found.st_mtime_ns, found.st_ino)
             if seen != self._seen:
-                self._known = [(bytes.fromhex(token.sha256), token.scope) for token in self.every()]
+                self._known = [(bytes.fromhex(token.sha256), token) for token in self.every()]
                 self._seen = seen
         except (OSError, ShedError):
             self._known, self._seen = [], None
 
-    def scope_of(self, token: bytes) -> str | None:
-        """The scope of a token; None for one that is unknown or revoked. One that was created a moment ago is known.
+    def known(self, secret: bytes) -> Token | None:
+        """Which token this is; None for one that is unknown or revoked. One that was created a moment ago is known.
 
         How long it takes tells nothing of the tokens that there are.
         """
-        digest = hashlib.sha256(token).digest()
-        found = self._scope(digest)
+        digest = hashlib.sha256(secret).digest()
+        found = self._of(digest)
         if found is None:
             self.refresh()
-            found = self._scope(digest)
+            found = self._of(digest)
         return found
 
-    def _scope(self, digest: bytes) -> str | None:
+    def _of(self, digest: bytes) -> Token | None:
         found = None
-        for known, scope in self._known:
+        for known, token in self._known:
             if hmac.compare_digest(known, digest):
-                found = scope
+                found = token
         return found
 
     def every(self) -> list[Token]:

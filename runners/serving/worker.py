@@ -83,6 +83,7 @@ class Worker:
             for task in tasks:
                 task.cancel()
             serving.log.close()
+            serving.access.close()
 
     async def _follow(self, reader: asyncio.StreamReader) -> None:
         """Do what the supervisor says, until it is gone: then bring up another, or end with it."""

@@ -84,19 +84,20 @@ def test_ten_thousand_bad_tokens_lock_nobody_out(client: httpx.Client) -> None:
 
 def test_a_token_opens_as_soon_as_it_was_created(tmp_path: Path) -> None:
     seen = Tokens(tmp_path)
-    assert seen.scope_of(b"ts_new") is None
-    Tokens(tmp_path).write([Token("new", "predict", hashlib.sha256(b"ts_new").hexdigest(), 0.0, "ana")])
-    assert seen.scope_of(b"ts_new") == "predict"
+    assert seen.known(b"ts_new") is None
+    new = Token("new", "predict", hashlib.sha256(b"ts_new").hexdigest(), 0.0, "ana")
+    Tokens(tmp_path).write([new])
+    assert seen.known(b"ts_new") == new
 
 
 def test_a_token_is_known_by_its_hash_alone(tmp_path: Path) -> None:
     tokens = Tokens(tmp_path)
     tokens.write([Token("a", "predict", "ab" * 32, 0.0, "ana"), Token("b", "admin", "cd" * 32, 0.0, "bo")])
     tokens.refresh()
-    assert tokens.scope_of(bytes.fromhex("ab" * 32)) is None  # the hash itself opens nothing
+    assert tokens.known(bytes.fromhex("ab" * 32)) is None  # the hash itself opens nothing
     tokens.path.write_text("{")
     tokens.refresh()
-    assert tokens.scope_of(b"anything") is None
+    assert tokens.known(b"anything") is None
 
 
 def test_a_foreign_host_or_page_is_turned_away_and_forwarded_headers_are_nothing(client: httpx.Client) -> None:
