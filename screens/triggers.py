@@ -334,8 +334,7 @@ def _set(shed: Shed, verb: Literal["pause", "resume"], which: str) -> None:
 def _fire(shed: Shed, which: str) -> str:
     from runners.actions import triggers
 
-    fired = triggers.fire(shed, which)
-    return f"run {fired.run.id} is queued" if fired.run is not None else fired.firing.firing.outcome
+    return triggers.fire(shed, which).told
 
 
 def _attempt(shed: Shed, which: str) -> list[str]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from blake3 import blake3
 
@@ -15,7 +15,9 @@ from storage.errors import DataInvalid, ShedError
 from storage.hashing import hash_file
 from storage.keeping import is_copy
 from storage.objects import Objects
-from storage.project import ColumnType
+
+if TYPE_CHECKING:
+    from storage.project import ColumnType
 
 
 @dataclass(frozen=True)

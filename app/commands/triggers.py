@@ -86,7 +86,7 @@ def fire(context: typer.Context, trigger: Which) -> None:
     done = verbs.fire(scope.shed(), trigger, project=scope.project_name())
     run = done.run.id if done.run else None
     scope.out.finish(firing=done.firing.firing.id, run=run)
-    scope.out.say(f"run {run} is queued; `trainshed runs follow {run}`")
+    scope.out.say(f"{done.told}; `trainshed runs follow {run}`")
 
 
 @app.command("test")

@@ -25,6 +25,7 @@ from runners.triggers import (
     process,
     schedule,
 )
+from runners.triggers.inspecting import Inspector
 from runners.triggers.orders import Orders
 from storage.errors import UsageError, nearest
 from storage.globs import Found, expand
@@ -61,10 +62,19 @@ class Tried:
 
 @dataclass(frozen=True)
 class Fired:
-    """A firing by hand, and the run that it queued."""
+    """A firing by hand, and the run that it queued, or `joined`: one at work that learns from the same."""
 
     firing: FiringRow
     run: Run | None
+    joined: bool = False
+
+    @property
+    def told(self) -> str:
+        if self.run is None:
+            return self.firing.firing.outcome
+        if self.joined:
+            return f"run {self.run.id} learns from the same already"
+        return f"run {self.run.id} is queued"
 
 
 def add(shed: Shed, project_dir: Path, names: Sequence[str] = ()) -> AddedTriggers:
@@ -183,7 +193,7 @@ def fire(shed: Shed, which: str, *, project: str | None = None) -> Fired:
     firing = write_triggers.notice(
         shed,
         trigger.id or 0,
-        f"by hand {time.time_ns()}",
+        f"{acting.BY_HAND} {time.time_ns()}",
         decision="retrain",
         why=f"fired by {current_user()}",
         evidence={},
@@ -196,7 +206,9 @@ def fire(shed: Shed, which: str, *, project: str | None = None) -> Fired:
         write_triggers.end(shed, firing.id, f"could not start: {err}")
         raise
     starting.ensure(shed)
-    return Fired(read_triggers.firing(shed, firing.id), run)
+    row = read_triggers.firing(shed, firing.id)
+    began = read_triggers.of_run(shed, run.id or 0) if run is not None else None
+    return Fired(row, run, began is not None and began.firing.id != firing.id)
 
 
 def approve(shed: Shed, firing_id: int) -> FiringRow:
@@ -284,7 +296,8 @@ def _files_now(shed: Shed, trigger: Trigger) -> list[str]:
     new = sorted(stats.keys() - (leaving_out.known_by_stat(known, stats) if known else set()))
     if not new:
         return [f"{len(stats):,} files, none of them new"]
-    looked = leaving_out.sort_out(found, new, known, tables=spec.dataset.kind == "table")
+    with Inspector() as inspector:
+        looked = leaving_out.sort_out(found, new, known, inspector, tables=spec.dataset.kind == "table")
     lines = [f"{path}: new or changed, and whole" for _, path in looked.good]
     lines += [f"{path}: {why}" for (_, path), why in looked.unfinished.items()]
     lines += [f"{path}: would be left out: {why}" for (_, path), (_, why) in looked.bad.items()]

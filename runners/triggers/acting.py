@@ -28,13 +28,13 @@ from storage.write import triggers as write_triggers
 from storage.write.queue import Ask
 
 PATIENCE_S = 600.0  # so long a launch that the files' state prevents is tried again
+OF_CONTENT = ("new-data", "code")  # triggers that fire for something to learn from
+BY_HAND = "by hand"  # how the key of a firing begins that a person asked for
 ENDED = ("done", "failed", "stopped", "refused", "invalid", "waiting")
 
 
 def carry_out(shed: Shed, trigger: Trigger, orders: Orders, firing: Firing) -> str:
     """Do what was decided about a firing that was only seen so far; returns why it has to wait, where it does."""
-    if firing.decision in ("wait", "notify"):
-        firing = _measure(shed, orders, firing)
     assert firing.id is not None
     if firing.decision == "wait":
         write_triggers.ask_person(shed, firing.id)
@@ -42,10 +42,12 @@ def carry_out(shed: Shed, trigger: Trigger, orders: Orders, firing: Firing) -> s
     elif firing.decision == "notify":
         _tell(shed, trigger, firing, "warning", firing.why, "")
         write_triggers.end(shed, firing.id, "told")
+    elif (other := read_triggers.at_work(shed, trigger)) is not None and other.firing.id != firing.id:
+        if firing.evidence.get("waits_for") != other.firing.run_id:
+            write_triggers.waits_for(shed, firing.id, other.firing.run_id or 0, other.trigger.name)
     else:
         try:
-            if launch(shed, trigger, orders, firing) is not None:
-                _measure(shed, orders, firing)  # not before: it takes a second, and the run can begin meanwhile
+            launch(shed, trigger, orders, firing)
         except DataInvalid as err:
             if time.time() - firing.at < PATIENCE_S:
                 return f"cannot start yet: {err.message}"
@@ -57,6 +59,9 @@ def carry_out(shed: Shed, trigger: Trigger, orders: Orders, firing: Firing) -> s
 
 def launch(shed: Shed, trigger: Trigger, orders: Orders, firing: Firing) -> Run | None:
     """Queue the run of a firing, on the dataset version that it saw; None where it has one already.
+
+    A run that learns from the same is not begun twice: the firing joins it while it is at work, and after its end where
+    the trigger asks for nothing but that this be learnt (a schedule, say, wants it as of its time).
 
     Raises:
         TrainshedError: when the project cannot be started as it is.
@@ -73,10 +78,13 @@ def launch(shed: Shed, trigger: Trigger, orders: Orders, firing: Firing) -> Run 
     queueing.foreseen(shed, new, spec.train.gpus, Wanted())
     home = Home(shed)
     request = requests.keep(home, requests.of_pipeline(frozen.identity, orders.env))
-    run = write_triggers.queue_run(shed, firing.id, new, Ask(request, spec.train.gpus, retries=spec.train.retries))
-    if run is None:
+    ask = Ask(request, spec.train.gpus, retries=spec.train.retries)
+    since = 0.0 if trigger.kind in OF_CONTENT and not firing.key.startswith(BY_HAND) else firing.at
+    queued = write_triggers.queue_run(shed, firing.id, new, ask, learnt_since=since)
+    if queued is None or not queued[1]:
         requests.forget(home, request)
-        return None
+        return queued[0] if queued is not None else None
+    run, _ = queued
     launching.write_down(shed, frozen, run.id or 0)
     home.knock()
     return run
@@ -88,22 +96,26 @@ def left_out(shed: Shed, trigger: Trigger) -> Collection[str]:
     return {path for row in rows if row.project_dir == trigger.project_dir for path in row.left_out}
 
 
-def _measure(shed: Shed, orders: Orders, firing: Firing) -> Firing:
+def tells_people(firing: Firing) -> bool:
+    """Whether people are told of it at once, so that how far values have moved is to be known before."""
+    return firing.decision in ("wait", "notify")
+
+
+def measure(shed: Shed, orders: Orders, firing: Firing) -> None:
     """How far the values of new rows are from what production learnt goes into the evidence, and into why."""
     if firing.dataset_version_id is None or firing.id is None or "shift" in firing.evidence:
-        return firing
+        return
     try:
         project = load_project(orders.project_dir)
         found = drifting.of_new_rows(shed, project, read_datasets.version_by_id(shed, firing.dataset_version_id)[1])
     except TrainshedError:  # the run says what is wrong with the data
-        return firing
+        return
     except Exception:  # what nobody could measure must not stop what was decided
         print(traceback.format_exc(), flush=True)
-        return firing
-    if found is None:
-        return firing
-    told = deciding.shifted(found.shifted(orders.spec))
-    return write_triggers.measured(shed, firing.id, f"{firing.why}; {told}", drifting.evidence(found))
+        return
+    if found is not None:
+        told = deciding.shifted(found.shifted(orders.spec))
+        write_triggers.measured(shed, firing.id, told, drifting.evidence(found))
 
 
 def settle(shed: Shed, trigger: Trigger, orders: Orders | None, firing: Firing) -> None:
@@ -120,8 +132,10 @@ def settle(shed: Shed, trigger: Trigger, orders: Orders | None, firing: Firing) 
     if run.status not in ENDED:
         return
     then = orders.spec.then if orders is not None else None
+    began = read_triggers.of_run(shed, firing.run_id)
+    joined = began is not None and began.firing.id != firing.id
     outcome: str | None = None
-    if orders is not None and then in ("promote", "canary") and run.status == "waiting":
+    if orders is not None and not joined and then in ("promote", "canary") and run.status == "waiting":
         try:
             afterwards.carry_on(shed, run, load_project(orders.project_dir), then)
             run = read_runs.run(shed, firing.run_id)
@@ -129,6 +143,9 @@ def settle(shed: Shed, trigger: Trigger, orders: Orders | None, firing: Firing) 
             outcome = f"run {run.id} passed the gate, but: {err.message}"
     outcome = outcome or afterwards.came_to(shed, run, then)
     if outcome is None:
+        return
+    if joined:
+        write_triggers.end(shed, firing.id, outcome)  # who set the run off has told people
         return
     severity: Severity = "info" if run.status == "done" else "warning"
     if run.status in ("failed", "invalid"):

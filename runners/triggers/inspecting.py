@@ -8,15 +8,16 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 
 from storage.manifests import Column
 
 LONGEST_S = 120.0  # for one file
-INSPECTOR = (sys.executable, "-m", "runners.triggers.inspector")
+COMMAND = (sys.executable, "-m", "runners.triggers.inspector")
 
 
 @dataclass(frozen=True)
@@ -28,38 +29,56 @@ class Inspected:
     fault: str = ""
 
 
-def inspect(
-    files: Sequence[tuple[Path, str]], *, longest_s: float = LONGEST_S, command: Sequence[str] = INSPECTOR
-) -> Iterator[Inspected]:
-    """Look into each file (where it is, and the name that tells its format), in their order."""
-    process: subprocess.Popen[bytes] | None = None
-    try:
+class Inspector:
+    """Asks a process with limits, which starts at the first file, or before: to `start` it takes a third of a second.
+
+    It is to be closed; the next file starts another one.
+    """
+
+    def __init__(self, *, longest_s: float = LONGEST_S, command: Sequence[str] = COMMAND) -> None:
+        self._longest_s = longest_s
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Inspector:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Have the process ready; no file is looked at."""
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self.close()
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
+        )
+        return self._process
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def look_into(self, files: Iterable[tuple[Path, str]]) -> Iterator[Inspected]:
+        """Look into each file (where it is, and the name that tells its format), in their order."""
         for path, name in files:
-            if process is None or process.poll() is not None:
-                process = _started(command)
-            found = _ask(process, path, name, longest_s)
+            process = self.start()
+            found = _ask(process, path, name, self._longest_s)
             if isinstance(found, Inspected):
                 yield found
             else:
-                process.kill()
-                process.wait()
+                self.close()
                 yield Inspected(fault=found or _how_it_ended(process.returncode))
-                process = None
-    finally:
-        if process is not None:
-            process.kill()
-            process.wait()
-
-
-def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
-    )
 
 
 def _ask(process: subprocess.Popen[bytes], path: Path, name: str, longest_s: float) -> Inspected | str:

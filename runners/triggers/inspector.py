@@ -22,8 +22,10 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     from storage.errors import TrainshedError
+    from storage.memory import in_memory
     from storage.reading import Source, file_schema
 
+    in_memory().close()  # what is slow the first time is done before the first file comes
     for line in sys.stdin:
         asked = json.loads(line)
         path, name = Path(asked["path"]), asked["name"]

@@ -10,7 +10,7 @@ from typing import Literal
 from runners.triggers import deciding
 from runners.triggers.completeness import incomplete
 from runners.triggers.gathering import Key, Stat
-from runners.triggers.inspecting import inspect
+from runners.triggers.inspecting import Inspector
 from storage.globs import Found
 from storage.manifests import Manifest
 
@@ -26,7 +26,9 @@ class Sorted:
     bad: dict[Key, tuple[Reason, str]] = field(default_factory=dict)
 
 
-def sort_out(found: Mapping[Key, Found], new: Iterable[Key], known: Manifest | None, *, tables: bool) -> Sorted:
+def sort_out(
+    found: Mapping[Key, Found], new: Iterable[Key], known: Manifest | None, inspector: Inspector, *, tables: bool
+) -> Sorted:
     """Look into new files. `known`: the version whose schema they must fit; not `tables`: any file will do."""
     sorted_ = Sorted()
     whole = []
@@ -41,7 +43,8 @@ def sort_out(found: Mapping[Key, Found], new: Iterable[Key], known: Manifest | N
             whole.append(key)
         else:
             sorted_.good.append(key)
-    for key, inspected in zip(whole, inspect([(Path(found[key][0]), key[1]) for key in whole]), strict=True):
+    asked = inspector.look_into((Path(found[key][0]), key[1]) for key in whole)
+    for key, inspected in zip(whole, asked, strict=True):
         faults = []
         if not inspected.fault and known is not None:
             faults = deciding.skew(known, key[0], inspected.columns, inspected.rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,40 +36,63 @@ class Found:
 
 
 Measure = Callable[[Shed, ProjectSpec, TriggerSection], Found]
+Apart = Callable[[Callable[[], Found]], Future[Found]]  # has work done elsewhere, and the trigger looked at again after
 
 
 class Measuring:
-    """Measures by `measure`. `clock` is the wall's: when runs began is counted by it."""
+    """Measures by `measure`, which `apart` carries out: it takes seconds, in which other triggers must be looked at.
+
+    `clock` is the wall's: when runs began is counted by it.
+    """
 
     def __init__(
-        self, shed: Shed, trigger: Trigger, orders: Orders, measure: Measure, clock: Callable[[], float] = time.time
+        self,
+        shed: Shed,
+        trigger: Trigger,
+        orders: Orders,
+        measure: Measure,
+        apart: Apart,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.shed = shed
         self.trigger_id = trigger.id or 0
         self.orders = orders
         self.measure = measure
+        self.apart = apart
         self.clock = clock
         self.note = trigger.note
+        self._measuring: Future[Found] | None = None
 
     def close(self) -> None:
-        """Nothing is held."""
+        """What is being measured is of no use any more."""
+        if self._measuring is not None:
+            self._measuring.cancel()
 
     def look(self, now: float) -> float:
-        """Measure; returns the monotonic time at which to do so again."""
-        spec = self.orders.spec
+        """Begin to measure, or act on what was measured; returns the monotonic time at which to begin again."""
+        next_at = now + self.orders.spec.every_minutes * 60
+        if self._measuring is None:
+            self._measuring = self.apart(self._measured)
+        if self._measuring.done():
+            measuring, self._measuring = self._measuring, None
+            self._act_on(measuring.result())
+        return next_at
+
+    def _measured(self) -> Found:
         try:
-            found = self.measure(self.shed, load_project(self.orders.project_dir), spec)
+            return self.measure(self.shed, load_project(self.orders.project_dir), self.orders.spec)
         except TrainshedError as err:
-            found = Found(err.message)
+            return Found(err.message)
         except duckdb.Error as err:  # as when a file of the log becomes another one while it is read
-            found = Found(str(err).partition("\n")[0])
+            return Found(str(err).partition("\n")[0])
+
+    def _act_on(self, found: Found) -> None:
         note = "" if found.why else found.told
         if found.why and not read_triggers.has_noticed(self.shed, self.trigger_id, found.key):
             note = self._fire(found)
         if note != self.note:
             self.note = note
             write_triggers.remark(self.shed, self.trigger_id, note)
-        return now + spec.every_minutes * 60
 
     def _fire(self, found: Found) -> str:
         """Returns what it waits for, where it has to."""

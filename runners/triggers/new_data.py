@@ -15,6 +15,7 @@ from runners.opening import manifest_of
 from runners.triggers import deciding, leaving_out, policy
 from runners.triggers.breaking import break_off
 from runners.triggers.gathering import Gathering, Key
+from runners.triggers.inspecting import Inspector
 from runners.triggers.orders import Orders
 from runners.triggers.watching import Hints
 from storage import dataset_diff
@@ -58,6 +59,7 @@ class NewData:
         self.trigger_id = trigger.id or 0
         self.orders = orders
         self.gathering = Gathering(orders.spec.quiet_seconds)
+        self.inspector = Inspector()
         self.examined: dict[Key, tuple[int, ...]] = {}
         self.hinted = True
         self.note = trigger.note
@@ -73,6 +75,10 @@ class NewData:
         self._wake()
 
     def close(self) -> None:
+        self.inspector.close()
+        self._unwatch()
+
+    def _unwatch(self) -> None:
         if self._hints is not None:
             self._hints.close()
 
@@ -97,11 +103,17 @@ class NewData:
         now = self.steady()
         assert self._hints is not None
         self._rescan_at = now + self._hints.pause_between(now - began)
-        self.gathering.update(found, now)
+        changed = self.gathering.update(found, now)
+        if changed and spec.dataset.kind == "table" and self._has_unexamined():
+            self.inspector.start()  # which takes a moment; it opens no file before the quiet time is over
         if self.gathering.pending and now >= self.gathering.settles_at():
             self._take(spec, found, self.gathering.unsettled(now))
         elif not self.gathering.pending:
             self._remark(self._hints.warning)
+
+    def _has_unexamined(self) -> bool:
+        """Whether a file is other than those looked into; not told before a first look was taken at any."""
+        return bool(self.examined) and any(self.examined.get(k) != stat for k, stat in self.gathering.stats.items())
 
     def _watch(self, patterns: list[str]) -> None:
         hints = self._hints
@@ -112,7 +124,7 @@ class NewData:
             and (hints.warning or hints.alive())
         ):
             return
-        self.close()
+        self._unwatch()
         self._patterns = patterns
         self._hints = Hints(self.orders.project_dir, patterns, self.hint, observer=self._observer)
 
@@ -132,6 +144,11 @@ class NewData:
         row = read_triggers.trigger(self.shed, self.trigger_id)
         begun = read_triggers.runs_since(self.shed, self.trigger_id, time.time() - policy.DAY_S)
         allowed = policy.verdict(self.orders.spec, begun, time.time())
+        other = read_triggers.at_work(self.shed, row) if allowed.allowed else None
+        if other is not None:
+            allowed = policy.Verdict(
+                False, f"run {other.firing.run_id}, which {other.trigger.name} set off, is at work"
+            )
         reference = self._reference()
         stats = self.gathering.stats
         self.examined = {key: stat for key, stat in self.examined.items() if stats.get(key) == stat}
@@ -140,7 +157,8 @@ class NewData:
         out = {p: e for p, e in row.left_out.items() if (k := (e["table"], p)) in stats and e["stat"] == list(stats[k])}
         new = [key for key in stats if key not in self.examined and key[1] not in out and key not in unsettled]
         tables = spec.dataset.kind == "table"
-        looked = leaving_out.sort_out(found, new, reference, tables=tables)
+        looked = leaving_out.sort_out(found, new, reference, self.inspector, tables=tables)
+        self.inspector.close()
         self.examined |= {key: stats[key] for key in looked.good}
         stale = {k for k in looked.unfinished if time.time() - found[k][2] / 1e9 > STALE_S}
         looked.bad |= {key: ("half-written", looked.unfinished.pop(key)) for key in stale}

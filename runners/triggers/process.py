@@ -13,9 +13,12 @@ import socket
 import threading
 import time
 import traceback
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from runners.agency import starting
 from runners.agency.home import Home
@@ -41,6 +44,8 @@ LOOK_S = 0.5
 FULL_LOOK_S = 5.0
 REVIVE_S = 2.0
 BROKEN_S = 60.0  # until a trigger that broke is looked at again
+
+Result = TypeVar("Result")
 
 
 class Source(Protocol):
@@ -80,7 +85,10 @@ def watch(shed_root: Path) -> None:
 
 
 class Watch:
-    """The loop. `sources` are the triggers at work by id, with the orders they work by and when to look at each."""
+    """The loop. `sources` are the triggers at work by id, with the orders they work by and when to look at each.
+
+    What is measured takes seconds; a thread of its own does it, so that a file is noticed meanwhile.
+    """
 
     def __init__(self, shed: Shed) -> None:
         self.shed = shed
@@ -93,17 +101,20 @@ class Watch:
         self.courier = Courier(shed, self.home, self.user, self.host)
         self.changes = Changes(shed)
         self.orders: dict[int, Orders] = {}
+        self.full_at = 0.0
+        self.thread = ThreadPoolExecutor(1, "measuring")
+        self.measuring: dict[int, Future[None]] = {}  # how far the values of a firing's rows have moved
 
     def run(self) -> None:
-        seen, full_at, revive_at = -1, 0.0, time.monotonic() + REVIVE_S
+        seen, revive_at = -1, time.monotonic() + REVIVE_S
         write_whole(self.home.watcher, json.dumps(identify_self().to_json()).encode(), mode=0o600)
         tell(f"watches for triggers, pid {os.getpid()}")
         try:
             while not self.home.off.exists():
                 now = time.monotonic()
                 version = self.changes.version()
-                if version != seen or now >= full_at:
-                    seen, full_at = version, now + FULL_LOOK_S
+                if version != seen or now >= self.full_at:
+                    seen, self.full_at = version, now + FULL_LOOK_S
                     if not needed(self.shed, self.user, self.host) and self.courier.idle:
                         return
                     self._attempt(self._keep_up)
@@ -118,6 +129,7 @@ class Watch:
         finally:
             for _, source in self.sources.values():
                 source.close()
+            self.thread.shutdown(wait=False, cancel_futures=True)
             self.courier.close()
             self.changes.close()
             tell("watches no more")
@@ -140,8 +152,11 @@ class Watch:
             if known is None or known[0] != trigger.request:
                 self._drop(trigger_id)
                 self._begin(trigger)
-        for firing in read_triggers.open_firings(self.shed, self.user, self.host):
+        firings = read_triggers.open_firings(self.shed, self.user, self.host)
+        for firing in firings:
             self._go_on(firing)
+        still_open = {firing.id for firing in firings}
+        self.measuring = {which: each for which, each in self.measuring.items() if which in still_open}
         self.courier.knock()
 
     def _begin(self, trigger: Trigger) -> None:
@@ -162,14 +177,19 @@ class Watch:
             source = NewData(self.shed, trigger, found, hint)
         elif found.spec.on == "schedule":
             source = Schedule(self.shed, trigger, found)
-        elif found.spec.on == "drift":
-            source = Measuring(self.shed, trigger, found, drifting.look)
-        elif found.spec.on == "performance":
-            source = Measuring(self.shed, trigger, found, performing.look)
+        elif found.spec.on in ("drift", "performance"):
+            look = drifting.look if found.spec.on == "drift" else performing.look
+            source = Measuring(self.shed, trigger, found, look, lambda work: self._apart(work, hint))
         else:
             source = Code(self.shed, trigger, found)
         self.sources[trigger_id] = (trigger.request, source)
         self.due[trigger_id] = 0.0
+
+    def _apart(self, work: Callable[[], Result], then: Callable[[], None]) -> Future[Result]:
+        """Have something done by the thread that measures; `then` is called when it is."""
+        future = self.thread.submit(work)
+        future.add_done_callback(lambda _: then())
+        return future
 
     def _orders(self, trigger: Trigger) -> Orders | None:
         try:
@@ -211,7 +231,11 @@ class Watch:
                 acting.settle(self.shed, trigger, self._orders(trigger), firing)
             elif firing.status == "seen":
                 found = self.orders.get(firing.trigger_id) or orders.find(self.home, trigger)
+                if acting.tells_people(firing) and not self._measured(firing, found):
+                    return
                 waits = acting.carry_out(self.shed, trigger, found, firing)
+                if not acting.tells_people(firing):
+                    self._measured(firing, found)  # not before: it takes a second, and the run can begin meanwhile
         except TrainshedError as err:
             waits = str(err)
         except Exception as err:  # a firing that breaks something of ours must not hold up the others for ever
@@ -219,6 +243,20 @@ class Watch:
             write_triggers.end(self.shed, firing.id or 0, f"this is a bug in trainshed: {err!r}")
         if waits and waits != trigger.note:
             write_triggers.remark(self.shed, firing.trigger_id, waits)
+
+    def _measured(self, firing: Firing, found: Orders) -> bool:
+        """Whether it was measured how far the values of its rows have moved; else that is begun."""
+        if firing.dataset_version_id is None or firing.id is None:
+            return True
+        if firing.id not in self.measuring:
+            work = partial(acting.measure, self.shed, found, firing)
+            self.measuring[firing.id] = self._apart(work, self._look_at_firings)
+            return False
+        return self.measuring[firing.id].done()
+
+    def _look_at_firings(self) -> None:
+        self.full_at = 0.0
+        self.wake.set()
 
 
 def tell(text: str) -> None:

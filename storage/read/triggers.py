@@ -125,8 +125,23 @@ def firing(shed: Shed, firing_id: int) -> FiringRow:
 def of_run(shed: Shed, run_id: int) -> FiringRow | None:
     """The firing that began a run; None where a person did."""
     with shed.reading() as session:
-        found = session.exec(select(Firing).where(Firing.run_id == run_id)).first()
+        found = session.exec(select(Firing).where(Firing.run_id == run_id).order_by(col(Firing.id))).first()
         return _firing_row(session, found, session.get_one(Trigger, found.trigger_id)) if found else None
+
+
+def at_work(shed: Shed, trigger: Trigger) -> FiringRow | None:
+    """The firing of any trigger of its project whose run, on this host, has not ended; None where there is none."""
+    with shed.reading() as session:
+        query = (
+            select(Firing, Trigger)
+            .join(Trigger, col(Trigger.id) == col(Firing.trigger_id))
+            .join(Run, col(Run.id) == col(Firing.run_id))
+            .where(Trigger.project_dir == trigger.project_dir, Trigger.host == trigger.host)
+            .where(Firing.status != "done", col(Run.status).in_(AT_WORK))
+            .order_by(col(Firing.id))
+        )
+        found = session.exec(query).first()
+        return _firing_row(session, *found) if found is not None else None
 
 
 def last_with_data(shed: Shed, trigger_id: int) -> Firing | None:

@@ -6,13 +6,17 @@ import socket
 import time
 from typing import Any
 
-from sqlmodel import select
+from sqlmodel import and_, col, or_, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from storage.errors import UsageError
 from storage.shed import Shed, current_user
 from storage.tables import Firing, Run, Trigger
 from storage.write.queue import Ask, insert_queued
 from storage.write.runs import NewRun
+
+AT_WORK = ("queued", "running")
+VERDICTS = ("done", "refused", "waiting")
 
 
 def register(
@@ -135,31 +139,59 @@ def notice(
     return firing
 
 
-def measured(shed: Shed, firing_id: int, why: str, shift: dict[str, Any]) -> Firing:
+def measured(shed: Shed, firing_id: int, told: str, shift: dict[str, Any]) -> None:
     """How far the values that it is about have moved: in the evidence as `shift`, and in words."""
     with shed.writing("firing measured", f"firing {firing_id}") as write:
         firing = write.session.get_one(Firing, firing_id)
-        firing.why, firing.evidence = why, {**firing.evidence, "shift": shift}
+        firing.why, firing.evidence = f"{firing.why}; {told}", {**firing.evidence, "shift": shift}
         write.session.add(firing)
-        write.detail.update(why=why)
-    return firing
+        write.detail.update(why=firing.why)
 
 
-def queue_run(shed: Shed, firing_id: int, new: NewRun, ask: Ask) -> Run | None:
-    """Queue the run of a firing, both in one; None when it has one, or was ended meanwhile."""
+def queue_run(shed: Shed, firing_id: int, new: NewRun, ask: Ask, *, learnt_since: float) -> tuple[Run, bool] | None:
+    """Queue the run of a firing, both in one; None when it has one, or was ended meanwhile.
+
+    Where a run that learns from the same is at work, or came to its end since `learnt_since`, the firing joins that.
+    Returns the run, and whether it is new.
+    """
     with shed.writing("run queued by a trigger", f"firing {firing_id}") as write:
         firing = write.session.get_one(Firing, firing_id)
         if firing.run_id is not None or firing.status == "done":
             write.action = "run of a trigger was queued already"
             return None
-        run = insert_queued(write, new, ask)
+        twin = write.session.exec(_twins(new, learnt_since)).first()
+        run = twin or insert_queued(write, new, ask)
         firing.status, firing.run_id = "queued", run.id
         firing.dataset_version_id = new.dataset_version_id
+        if twin is not None:
+            firing.why += f"; joins run {run.id}, which learns from the same"
+            write.action = "firing joined a run"
         write.session.add(firing)
         write.subject = f"firing {firing_id}"
         write.detail.update(run=run.id)
     shed.make_dir(shed.run_dir(run.id or 0))
-    return run
+    return run, twin is None
+
+
+def _twins(new: NewRun, learnt_since: float) -> SelectOfScalar[Run]:
+    """Runs of the same identity on this host that are at work, or ended with a verdict since then; the newest first."""
+    came_to_its_end = and_(col(Run.status).in_(VERDICTS), col(Run.ended_at) >= learnt_since)
+    return (
+        select(Run)
+        .where(Run.identity == new.identity, Run.host == socket.gethostname(), col(Run.sweep_id).is_(None))
+        .where(or_(col(Run.status).in_(AT_WORK), came_to_its_end))
+        .order_by(col(Run.id).desc())
+    )
+
+
+def waits_for(shed: Shed, firing_id: int, run_id: int, whose: str) -> None:
+    """It waits until a run that another firing set off has ended; said once, for the history."""
+    with shed.writing("firing waits for a run", f"firing {firing_id}") as write:
+        firing = write.session.get_one(Firing, firing_id)
+        firing.why += f"; waits for run {run_id}, which {whose} set off"
+        firing.evidence = {**firing.evidence, "waits_for": run_id}
+        write.session.add(firing)
+        write.detail.update(run=run_id)
 
 
 def ask_person(shed: Shed, firing_id: int) -> None:

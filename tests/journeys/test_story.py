@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from runners.triggers.inspecting import inspect
+from runners.triggers.inspecting import Inspector
 from sample_project.story import arriving, months
 from storage import predictions
 from storage.project import load_project
@@ -69,7 +69,8 @@ def test_the_damaged_copy_is_as_long_as_the_good_one_and_found_out(tmp_path: Pat
     _, flights = months.files(10)
     copy = tmp_path / "data" / flights.name
     assert copy.stat().st_size == flights.stat().st_size
-    (found,) = inspect([(copy, copy.name)])
+    with Inspector() as inspector:
+        (found,) = inspector.look_into([(copy, copy.name)])
     assert found.fault
 
 

@@ -55,6 +55,7 @@ def test_a_process_killed_between_seeing_and_queueing_leaves_one_run(shed: Shed,
     trigger, orders, firing = seen(shed, tmp_path / "project", farther=0.0)
     for _ in range(3):  # each is another process, which finds the firing as it was when it looked
         acting.carry_out(shed, trigger, orders, firing)
+    acting.measure(shed, orders, firing)
     assert read_runs.count(shed, "status=queued") == 1
     (row,) = read_triggers.history(shed)
     assert row.firing.status == "queued" and row.run_status == "queued"
@@ -64,6 +65,7 @@ def test_a_process_killed_between_seeing_and_queueing_leaves_one_run(shed: Shed,
 def test_values_that_moved_stand_behind_the_decision(shed: Shed, tmp_path: Path) -> None:
     trigger, orders, firing = seen(shed, tmp_path / "project", farther=900.0)
     acting.carry_out(shed, trigger, orders, firing)
+    acting.measure(shed, orders, firing)
     (row,) = read_triggers.history(shed)
     assert row.firing.why.startswith("data/two.parquet added, +600 rows; values shifted: distance (PSI ")
     assert runs.details(shed, row.firing.run_id or 0).set_off_by == f"new-data: {row.firing.why}"

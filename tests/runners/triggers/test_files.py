@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from runners.triggers.completeness import incomplete
-from runners.triggers.inspecting import inspect
+from runners.triggers.inspecting import Inspector
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,8 @@ def test_files_are_looked_into_one_by_one_whatever_they_are(tmp_path: Path) -> N
     (tmp_path / "wide.csv").write_text(",".join(f"c{i}" for i in range(1_000_000)) + "\n")
     (tmp_path / "torn.csv").write_text('a,b\n1,"x\n2,y\n')
     names = ["good.csv", "broken.parquet", "wide.csv", "torn.csv", "missing.csv", "good.csv"]
-    good, broken, wide, torn, missing, again = inspect([(tmp_path / name, name) for name in names])
+    with Inspector() as inspector:
+        good, broken, wide, torn, missing, again = inspector.look_into([(tmp_path / name, name) for name in names])
     assert [column.name for column in good.columns] == ["a", "b"] and good.rows == 2 and good == again
     assert broken.fault and torn.fault and missing.fault
     assert "first line" in wide.fault or "columns" in wide.fault
@@ -63,9 +64,8 @@ def test_a_file_that_kills_its_reader_leaves_the_others_to_the_next(tmp_path: Pa
         "    print(json.dumps({'columns': [], 'rows': 1}), flush=True)\n"
     )
     names = ["good.csv", "bad.csv", "good.csv", "slow.csv", "good.csv"]
-    found = list(
-        inspect([(tmp_path / name, name) for name in names], longest_s=0.5, command=[sys.executable, str(killer)])
-    )
+    with Inspector(longest_s=0.5, command=[sys.executable, str(killer)]) as inspector:
+        found = list(inspector.look_into([(tmp_path / name, name) for name in names]))
     assert [each.fault for each in found] == [
         "", "reading it crashed the parser (SIGSEGV)", "", "reading it took longer than 0.5 s", "",
     ]  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -38,7 +40,14 @@ def measuring(shed: Shed, tmp_path: Path, text: str, found: list[Found], clock: 
     def measure(_shed: Shed, _project: ProjectSpec, _spec: TriggerSection) -> Found:
         return found[-1]
 
-    return Measuring(shed, trigger, orders, measure, clock)
+    return Measuring(shed, trigger, orders, measure, at_once, clock)
+
+
+def at_once(work: Callable[[], Found]) -> Future[Found]:
+    """What is to be done is done when it is asked for."""
+    future: Future[Found] = Future()
+    future.set_result(work())
+    return future
 
 
 DRIFT = '[[trigger]]\non = "drift"\nevery_minutes = 10\nmost_in_a_row = 3\n'
