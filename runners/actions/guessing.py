@@ -23,16 +23,21 @@ READERS = {
 LIKELY_TARGETS = ("target", "label", "class", "y", "outcome", "churned", "churn", "is_fraud", "fraud", "price")
 MOST_CLASSES = 30
 MOST_CATEGORIES = 1000
+DECIMAL_COMMA = r"[+-]?\d+(,\d+)?"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the data: its type in the project's words, distinct values and share of nulls."""
+    """One column of the data: its type in the project's words, distinct values and share of nulls.
+
+    `decimal_comma`: a text, but each one a number as much of Europe writes it.
+    """
 
     name: str
     kind: str
     distinct: int
     nulls: float
+    decimal_comma: bool
 
 
 @dataclass
@@ -123,13 +128,17 @@ def _select(paths: list[Path]) -> str:
 def _columns(con: duckdb.DuckDBPyConnection, select: str) -> tuple[list[Column], int]:
     kinds = _described(con, select, Path())
     names = list(kinds)
-    counts = ", ".join(f"count({identifier(n)}), approx_count_distinct({identifier(n)})" for n in names)
+    counts = ", ".join(
+        f"count({n}), approx_count_distinct({n}), bool_and(regexp_full_match({n}::varchar, {literal(DECIMAL_COMMA)}))"
+        for n in map(identifier, names)
+    )
     row: tuple[Any, ...] = con.execute(f"select count(*), {counts} from ({select})").fetchone() or (0,)
-    rows = row[0]
+    rows, per_column = row[0], [row[start : start + 3] for start in range(1, len(row), 3)]
     if not rows:
         raise DataInvalid("these files have no rows", expected="a table to learn from")
     return [
-        Column(name, kinds[name], row[2 + 2 * place], 1 - row[1 + 2 * place] / rows) for place, name in enumerate(names)
+        Column(name, kinds[name], distinct, 1 - known / rows, kinds[name] == "text" and bool(of_numbers))
+        for name, (known, distinct, of_numbers) in zip(names, per_column, strict=True)
     ], rows
 
 
@@ -193,6 +202,9 @@ def _place(found: Guess, column: Column) -> None:
         found.left_out[column.name] = f"a {column.kind}; take parts of it in a query, such as extract(month from …)"
     elif distinct < 2:
         found.left_out[column.name] = "always the same"
+    elif column.decimal_comma:
+        as_number = f"replace({identifier(column.name)}, ',', '.')::double"
+        found.left_out[column.name] = f"numbers with a decimal comma; a query makes them numbers: {as_number}"
     elif column.kind == "text" and (distinct > MOST_CATEGORIES or distinct > found.rows // 2):
         found.left_out[column.name] = f"about {distinct:,} different texts"
     elif column.kind == "text":

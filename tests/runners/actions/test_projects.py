@@ -121,6 +121,13 @@ def test_the_task_follows_from_the_target(values: list[str], task: str, tmp_path
     assert guess(tmp_path, "y").task == task
 
 
+def test_numbers_with_a_decimal_comma_are_left_out_with_what_makes_them_numbers(tmp_path: Path) -> None:
+    csv(tmp_path / "flats.csv", "m²;rooms;y", [f"{i},5;{i % 4};{i}" for i in range(50)])
+    found = guess(tmp_path, "y")
+    assert found.numeric == ["rooms"]
+    assert found.left_out["m²"].endswith("""replace("m²", ',', '.')::double""")
+
+
 def test_a_guessed_target_is_said_to_be_a_guess(tmp_path: Path) -> None:
     people(tmp_path)
     found = guess(tmp_path, None)
