@@ -218,9 +218,9 @@ def _place(found: Guess, column: Column) -> None:
 
 
 def _globs(folder: Path, chosen: list[Path], others: list[Path]) -> list[str]:
-    """One pattern where it matches exactly the chosen files, else their names."""
+    """One pattern where it matches exactly the chosen files, else their names; a `data/` is where more will come."""
     places, suffixes = {path.parent for path in chosen}, {path.suffix for path in chosen}
-    if len(chosen) > 1 and len(places) == 1 and len(suffixes) == 1:
+    if (len(chosen) > 1 or places != {folder}) and len(places) == 1 and len(suffixes) == 1:
         place, suffix = chosen[0].parent, chosen[0].suffix
         if not any(path.parent == place and path.suffix == suffix for path in others):
             return [(place.relative_to(folder) / f"*{suffix}").as_posix()]

@@ -84,7 +84,7 @@ def test_data_that_is_there_fills_the_project_file(tmp_path: Path) -> None:
     assert spec.features.numeric == ["age", "visits"]
     assert spec.features.categorical == ["group"]
     assert (spec.split.by, spec.split.column) == ("time", "day")
-    assert spec.dataset.files == "data/people.csv"
+    assert spec.dataset.files == "data/*.csv"
     assert spec.checks.columns["age"].type == "integer"
     assert 0.1 < (spec.checks.columns["age"].nulls or 0) < 0.5
     assert made.files == ["pipeline.py", "trainshed.toml"]
