@@ -290,12 +290,13 @@ def _files_now(shed: Shed, trigger: Trigger) -> list[str]:
         found |= {(name, path): file for path, file in expand(project_dir, globs).items()}
     stats = {key: (file[1], file[2], file[3], file[4]) for key, file in found.items()}
     last = read_triggers.last_with_data(shed, trigger.id or 0)
-    known = None
+    known, by_stat = None, set()
     if last is not None and last.dataset_version_id is not None:
         known = manifest_of(shed, read_datasets.version_by_id(shed, last.dataset_version_id)[1])
-    new = sorted(stats.keys() - (leaving_out.known_by_stat(known, stats) if known else set()))
+        by_stat = leaving_out.known_by_stat(shed, spec.dataset.name, project_dir, known, stats)
+    new = sorted(stats.keys() - by_stat)
     if not new:
-        return [f"{len(stats):,} files, none of them new"]
+        return [f"no file is new, of {len(stats):,}"]
     with Inspector() as inspector:
         looked = leaving_out.sort_out(found, new, known, inspector, tables=spec.dataset.kind == "table")
     lines = [f"{path}: new or changed, and whole" for _, path in looked.good]

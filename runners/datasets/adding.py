@@ -118,11 +118,15 @@ def add(
 
 
 def _scanned(work: Work, root: Path, table: str, patterns: Sequence[str]) -> Scan:
+    cache, telling = stat_cache(work.shed, work.name, root, table), work.telling("reading")
+    return scanning.scan(root, patterns, cache, progress=telling, leave_out=work.leave_out, only=work.only)
+
+
+def stat_cache(shed: Shed, name: str, root: Path, table: str) -> Path:
+    """Where it is kept what is known by their stat of the files that a dataset takes from `root`."""
     # One cache a table and place: a pattern more or less must not have everything read again.
     key = blake3(repr((str(root), table)).encode()).hexdigest()[:16]
-    cache = work.shed.dataset_dir(work.name) / f"stat-{key}"
-    telling = work.telling("reading")
-    return scanning.scan(root, patterns, cache, progress=telling, leave_out=work.leave_out, only=work.only)
+    return shed.dataset_dir(name) / f"stat-{key}"
 
 
 @no_collections()

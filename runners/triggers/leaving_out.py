@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from runners.datasets.adding import stat_cache
 from runners.triggers import deciding
 from runners.triggers.completeness import incomplete
 from runners.triggers.gathering import Key, Stat
 from runners.triggers.inspecting import Inspector
+from storage import statcache
 from storage.globs import Found
 from storage.manifests import Manifest
+from storage.shed import Shed
 
 Reason = Literal["half-written", "broken", "schema"]
 
@@ -57,7 +60,11 @@ def sort_out(
     return sorted_
 
 
-def known_by_stat(known: Manifest, stats: Mapping[Key, Stat]) -> set[Key]:
-    """Files that lie there as a version has them, as far as their stat tells."""
-    entries = {(table, e.path): (e.size, e.mtime_ns, e.inode) for table, es in known.tables.items() for e in es}
-    return {key for key, stat in stats.items() if entries.get(key) == stat[:3]}
+def known_by_stat(shed: Shed, name: str, root: Path, known: Manifest, stats: Mapping[Key, Stat]) -> set[Key]:
+    """Files below `root` that are as a version of the dataset `name` has them, as far as their stat tells."""
+    found = set()
+    for table, entries in known.tables.items():
+        hashed = statcache.load(stat_cache(shed, name, root, table)).by_path()
+        lies = {(e.path, (stat, e.blake3)) for e in entries if (stat := stats.get((table, e.path))) is not None}
+        found |= {(table, path) for path, as_hashed in lies if hashed.get(path) == as_hashed}
+    return found

@@ -153,7 +153,9 @@ class NewData:
         stats = self.gathering.stats
         self.examined = {key: stat for key, stat in self.examined.items() if stats.get(key) == stat}
         if reference is not None:
-            self.examined |= {key: stats[key] for key in leaving_out.known_by_stat(reference, stats)}
+            root, name = self.orders.project_dir, spec.dataset.name
+            known = leaving_out.known_by_stat(self.shed, name, root, reference, stats)
+            self.examined |= {key: stats[key] for key in known}
         out = {p: e for p, e in row.left_out.items() if (k := (e["table"], p)) in stats and e["stat"] == list(stats[k])}
         new = [key for key in stats if key not in self.examined and key[1] not in out and key not in unsettled]
         tables = spec.dataset.kind == "table"

@@ -133,6 +133,8 @@ def test_deleted_and_renamed_files_teach_nothing(workstation: Workstation, tiny:
 
 def test_what_was_paused_notices_nothing_until_it_is_resumed(workstation: Workstation, tiny: Path) -> None:
     add(workstation, tiny)
+    tried = workstation.type("triggers", "test", "new-data", "-p", tiny)
+    assert tried.finished["lines"][0] == "no file is new, of 1"
     assert workstation.type("triggers", "pause", "new-data", "-p", tiny).code == 0
     drop(tiny / "data" / "two.csv", seed=2)
     tried = workstation.type("triggers", "test", "new-data", "-p", tiny)
