@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from storage.read import alerts as read_alerts
 from storage.read import triggers as read_triggers
 from storage.read.triggers import FiringRow
 from storage.tables import Alert
-from tests.journeys.conftest import Workstation, write_points
+from tests.journeys.conftest import ROOT, Workstation, write_points
 from tests.runners.alerting.sinks import HttpSink, http_sink
 from tests.waiting import until
 
@@ -100,14 +101,45 @@ def test_a_renamed_column_stops_and_asks_and_a_person_may_mean_it(workstation: W
     assert list(listed.lines[0]["left_out"]) == ["data/two.csv"]
 
 
-def test_files_that_break_the_reader_are_left_out_and_told(workstation: Workstation, tiny: Path) -> None:
+PARSER = """\
+import os, signal, sys
+
+def opened(event, arguments):
+    name = str(arguments[0]) if event == "open" else ""
+    if name.endswith("kills.csv"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if name.endswith("eats.csv"):
+        bytearray(5 << 30)
+
+if "runners.triggers.inspector" in sys.orig_argv:
+    sys.addaudithook(opened)
+"""
+
+
+def test_files_that_break_the_parser_are_left_out_and_told_and_what_watches_lives(
+    workstation: Workstation, tiny: Path
+) -> None:
+    (workstation.folder / "parser").mkdir()
+    (workstation.folder / "parser" / "sitecustomize.py").write_text(PARSER)  # a crash in it, as at a bad file
+    workstation.environment["PYTHONPATH"] = os.pathsep.join([str(workstation.folder / "parser"), str(ROOT)])
     add(workstation, tiny)
-    (tiny / "data" / "wide.csv").write_text(",".join(f"c{i}" for i in range(200_000)) + "\n")
+    (watcher,) = until(lambda: list((workstation.folder / "state").glob("trainshed/agents/*/triggers.json")))
+    lived = watcher.read_bytes()
+    (tiny / "data" / "wide.csv").write_text(",".join(f"c{i}" for i in range(1_000_000)) + "\n")
+    for name in ("kills", "eats"):
+        drop(tiny / "data" / f"{name}.csv", seed=5)
     drop(tiny / "data" / "two.csv", seed=2)
     (row,) = ended(workstation)
     assert row.firing.why == "data/two.csv added, +400 rows"
-    (stopped,) = firings(workstation, "stop")
-    assert "data/wide.csv is left out: it has 200,000 columns" in stopped.firing.why
+    history = workstation.type("triggers", "history", "-p", tiny)
+    assert sorted(line["why"] for line in history.lines[:-1] if line["decision"] == "stop") == [
+        "data/eats.csv is left out: it needs more memory to read than a file may",
+        "data/kills.csv is left out: reading it crashed the parser (SIGSEGV)",
+        "data/wide.csv is left out: its first line is longer than 4,194,304 bytes",
+    ]
+    (listed, *_) = workstation.type("triggers", "list", "-p", tiny).lines
+    assert set(listed["left_out"]) == {"data/eats.csv", "data/kills.csv", "data/wide.csv"}
+    assert watcher.read_bytes() == lived
 
 
 def test_a_person_is_asked_first_where_the_project_says_wait(workstation: Workstation, tiny: Path) -> None:
