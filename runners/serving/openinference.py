@@ -5,6 +5,7 @@ https://github.com/open-inference/open-inference-protocol; binary tensors are Tr
 
 from __future__ import annotations
 
+import json
 import struct
 import time
 from dataclasses import dataclass, field
@@ -138,9 +139,22 @@ def _request(scope: Scope, body: bytes) -> tuple[InferRequest, bytes]:
             raise Refused(400, "Inference-Header-Content-Length is not the length of a part of the body")
         end = int(length)
     try:
-        return _requests.decode(body[:end]), body[end:]
+        return _decoded(body[:end]), body[end:]
     except UNREADABLE as err:
         raise Refused(400, f"no inference request: {str(err).replace('`', chr(34))}") from None
+
+
+def _decoded(head: bytes) -> InferRequest:
+    """The JSON, also with the NaN that a stock `tritonclient` writes for a missing number, and Triton takes."""
+    try:
+        return _requests.decode(head)
+    except msgspec.DecodeError:
+        if b"NaN" not in head:
+            raise
+        try:
+            return msgspec.convert(json.loads(head), InferRequest)
+        except ValueError as err:
+            raise msgspec.DecodeError(str(err)) from None
 
 
 def _feeds(current: Current, request: InferRequest, tail: bytes, most: int) -> tuple[Feeds, int]:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
+import numpy as np
+import pytest
 
+from runners.packaging.signature import Signature
+from storage.memory import in_memory
+from storage.read import models as read_models
+from tests.four_doors import by_onnxruntime, by_predict, by_triton
 from tests.journeys.conftest import ROOT, Workstation
 from tests.served import RECORD, probability, version_of
 from tests.waiting import until
@@ -82,6 +89,42 @@ def test_what_the_gate_passes_starts_its_endpoint_and_the_next_one_is_its_canary
         assert {line["column"] for line in replayed.lines if line["event"] == "slice"} == {"kind"}
     finally:
         workstation.type("endpoints", "stop", "tiny")
+
+
+@pytest.mark.slow  # its short form: test_json_binary_predict_and_the_model_itself_give_the_same_values
+@pytest.mark.timeout(300)
+def test_flights_get_the_same_values_by_every_door(workstation: Workstation, tmp_path: Path) -> None:
+    project = tmp_path / "flights"
+    few = shutil.ignore_patterns("story", "tests", "drops", "flights-2013-0[4-8]*")
+    shutil.copytree(ROOT / "sample_project", project, ignore=few)
+    text = (project / "trainshed.toml").read_text()
+    (project / "trainshed.toml").write_text(
+        text.replace("min = 0.62", "min = 0.5").replace("max_latency_ms = 5 ", "# ")
+    )
+    done = workstation.batch(project, "--set", "epochs=1", "--set", "members=1")
+    assert done.code == 0, done.told
+    shed = workstation.shed
+    version = read_models.version(shed, "flight-delay", "production")
+    signature = Signature.from_json(version.signature)
+    raw = next(shed.root.glob("stages/*/test.parquet"))
+    with in_memory() as con:
+        found = con.execute(f"select * from read_parquet('{raw}') limit 4000")
+        names = [column[0] for column in found.description or []]
+        every = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    rows = [{given.name: row[given.name] for given in signature.inputs} for row in every]
+    rows[::7] = [{**row, "carrier": None, "dest": "a place of no flights"} for row in rows[::7]]
+    assert len(rows) == 4000 and sum(None in row.values() for row in rows) > 400
+    wanted = by_onnxruntime(shed.objects.verify(version.digest), signature, rows)
+    started = workstation.type("endpoints", "start", "flight-delay").finished
+    try:
+        headers = {"Authorization": f"Bearer {started['token']}"}
+        with httpx.Client(base_url=started["url"], headers=headers, timeout=30) as client:
+            assert by_predict(client, rows, "probability") == wanted.tolist()
+        for binary in (True, False):
+            answers = by_triton(started["url"], started["token"], "flight-delay", signature, rows, binary=binary)
+            np.testing.assert_array_equal(answers, wanted)
+    finally:
+        workstation.type("endpoints", "stop", "flight-delay")
 
 
 def test_help_and_lists_import_no_web_server() -> None:
