@@ -24,7 +24,7 @@ from screens.widgets.drawing import Drawing
 from screens.widgets.grid import Column, Grid, Row
 
 if TYPE_CHECKING:
-    from runners.actions.comparison import Comparison
+    from runners.actions.comparison import Comparison, MetricRow
     from runners.actions.curves import Along, Drawable
     from storage.shed import Shed
 
@@ -143,7 +143,8 @@ class Compare(View[Asked, Found]):
 
     def _draw_picture(self) -> None:
         found, chart, drawing = self._found, self.query_one(Chart), self.query_one(Drawing)
-        chart.display = self._drawing == "curves"
+        metric = self._without_curve
+        chart.display = self._drawing == "curves" and metric is None
         drawing.display = not chart.display
         box = self.query_one("#picture")
         box.border_title = {"curves": "curves", "scatter": "param against metric", "parallel": "all at once"}[
@@ -156,8 +157,32 @@ class Compare(View[Asked, Found]):
             return
         if chart.display:
             self._draw_curves(found)
+        elif metric is not None:
+            self._draw_metric(found.comparison, metric)
         else:
             self._draw_numbers(found)
+
+    @property
+    def _without_curve(self) -> MetricRow | None:
+        """The metric that curves were asked of, where runs have only its last value."""
+        found = self._found
+        if self._drawing != "curves" or found is None or found.comparison is None or any(c.x for c in found.curves):
+            return None
+        return next((each for each in found.comparison.metrics if each.name == found.metric), None)
+
+    def _draw_metric(self, comparison: Comparison, metric: MetricRow) -> None:
+        places = {row.run.id or 0: place for place, row in enumerate(comparison.runs)}
+        order = [places[run_id] for run_id in self._order]
+        runs = [comparison.runs[place].run for place in order]
+        self.query_one(Drawing).show_metric(
+            Dimension(metric.name, [metric.values[place] for place in order]),
+            [f"{run.id} {run.name}" for run in runs],
+            [
+                "attention bold" if run.id == self._highlit else f"curve{place % 8}"
+                for run, place in zip(runs, order, strict=True)
+            ],
+            {at for at, place in enumerate(order) if place in metric.best},
+        )
 
     @property
     def _highlit(self) -> int:

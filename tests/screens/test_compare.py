@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from screens.charts.parallel import dimension, parallel, scatter
+from screens.charts.side_by_side import side_by_side
 from screens.compare import Compare
 from screens.run import RunPage
 from screens.widgets.grid import Grid
@@ -64,6 +65,26 @@ async def test_three_drawings_of_the_same_runs(shed: Shed) -> None:
         await driven.sees("test/auroc by lr", "●")
         await driven.press("tab")
         await driven.sees("all at once", "0.1000", "0.001")
+
+
+async def test_a_metric_without_a_curve_has_a_dot_for_each_run(shed: Shed) -> None:
+    for run_id, seconds in zip(three_runs(shed), (3.5, 1.25, None), strict=True):
+        write_runs.measured(shed, run_id, {"test/seconds": seconds} if seconds is not None else {})
+    async with driving(shed, size=(140, 40)) as driven:
+        view = await in_compare(driven)
+        view.query_one(Grid).move_to_key(("metric", "test/seconds"))
+        await driven.sees("─●", "1.25", "3.5")
+        view.query_one(Grid).move_to_key(("metric", "test/auroc"))
+        await driven.sees("val/auroc  ━")
+
+
+def test_dots_stand_on_one_scale_and_what_has_no_value_keeps_its_line() -> None:
+    metric = dimension("mae", [2.0, 1.0, None, float("nan")])
+    told = side_by_side(metric, ["1 a", "2 b", "3 c", "4 d"], ["", "", "", ""], {1}, 50, 12)
+    text = ["".join(part.text for part in line) for line in told]
+    assert text[0].startswith("mae") and text[2].rstrip().endswith("1 ★") and all(len(line) == 50 for line in text)
+    assert text[2].index("●") < text[1].index("●") and "●" not in text[3] + text[4]
+    assert len(side_by_side(metric, ["1 a", "2 b", "3 c", "4 d"], ["", "", "", ""], {1}, 50, 3)) == 3
 
 
 async def test_a_run_is_taken_out(shed: Shed) -> None:
