@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 
+from textual import events
+
+from app.garbage import Collector
 from app.preferences import preferences
 from app.scope import Scope
 from screens.shell import Shell, wants_ascii
 from storage.users import current_user
+
+GARBAGE_S = 5.0  # between two looks whether it is worth collecting
 
 
 class Trainshed(Shell):
@@ -20,15 +25,21 @@ class Trainshed(Shell):
     itself again."""
 
     crash: Exception | None = None
+    _used_at = 0.0
 
     def on_ready(self) -> None:
         if self.is_headless:
             return  # neither the process nor its terminal is its own
-        gc.freeze()  # what was imported stays: no looking for garbage in it while somebody types
-        gc.enable()
+        collector = Collector()
+        self.set_interval(GARBAGE_S, lambda: collector.look(time.monotonic() - self._used_at))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):  # the terminal is restored then, too
             loop.add_signal_handler(number, self.exit, 128 + number)
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.InputEvent):
+            self._used_at = time.monotonic()
+        await super().on_event(event)
 
     def _handle_exception(self, error: Exception) -> None:
         if self.crash is None:

@@ -1,7 +1,7 @@
 """The terminal UI from a pseudo-terminal: first picture, key to frame, what it sends while little or nothing happens.
 
-10,000 runs, eight of them at work, three of those logging a curve; 80 by 24. The floor is an empty Textual app; nvitop
-and htop are peers where they are installed. Every figure counts bytes and time at the terminal's end of the line.
+10,000 runs, the newest eight at work, one of those logging three curves; 80 by 24. The floor is an empty Textual app,
+nvitop and htop are peers where they are installed. Bytes and time are counted at the terminal's end of the line.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -110,6 +111,9 @@ def _idle_and_keys(ours: list[str], root: Path) -> tuple[tuple[float, float], fl
             opened.read(1.0)
             times.append((time.perf_counter() - began) * 1000)
             opened.quiet(0.05)
+        opened.type("/")
+        opened.quiet(1.0)
+        opened.type("status=done\r")  # of a run at work the seconds go on
         return _watched(opened), statistics.quantiles(times, n=100)[98]
 
 
@@ -146,9 +150,10 @@ def _live(ours: list[str], root: Path) -> float:
 @contextmanager
 def _logging(root: Path) -> Iterator[int]:
     """A run whose series grow, as a training loop's do."""
+    from benchmarks.run_table import RUNS
     from storage.shed import open_shed
 
-    run_id = LIVE
+    run_id = RUNS
     code = f"""
 import math, sys, time
 from runners.userside.series import Writer
@@ -171,13 +176,16 @@ def _many_runs(root: Path) -> list[str]:
     """A shed with 10,000 runs, the newest eight at work. Returns the command that shows it."""
     from sqlalchemy import update
 
-    from benchmarks.run_table import fill
+    from benchmarks.run_table import RUNS, fill
+    from runners.supervision import processes
     from storage.tables import Run
 
     shed, _ = fill(root)
+    now, supervisor = time.time(), processes.identify(os.getpid())
+    at_work = {"status": "running", "started_at": now, "host": socket.gethostname(), "supervisor": supervisor.to_json()}
     with shed.writing("started", "benchmark") as write:
-        write.session.execute(update(Run).where(Run.id <= LIVE).values(status="running", started_at=time.time()))  # type: ignore[arg-type, operator]
-    for run_id in range(1, LIVE + 1):
+        write.session.execute(update(Run).where(Run.id > RUNS - LIVE).values(at_work))  # type: ignore[arg-type, operator]
+    for run_id in range(RUNS - LIVE + 1, RUNS + 1):
         shed.run_dir(run_id).mkdir(parents=True, exist_ok=True)
     os.environ["TRAINSHED_HOME"] = str(shed.root)
     return [*TRAINSHED]
