@@ -139,12 +139,16 @@ def flips(
     which: Annotated[str, typer.Option(help="all, better (right now) or worse (wrong now).")] = "all",
     sort: Annotated[str, typer.Option(help="change, before, after or row; -change is the largest first.")] = "-change",
     endpoint: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Ask what this endpoint was asked, not the test rows.")
+        str | None, typer.Option(metavar="NAME", help="The rows that this endpoint was asked, not the test rows.")
     ] = None,
     last: Annotated[int, typer.Option(min=1, help="So many logged rows, the newest.")] = 10_000,
     limit: Annotated[int, typer.Option("-n", "--limit", min=0, help="Rows that are shown.")] = 20,
 ) -> None:
-    """The rows to which a version gives another answer than production: by slice, and one by one."""
+    """Rows to look through one by one: those to which two versions give different answers.
+
+    Both answer again, the test rows or with --endpoint what that was asked. What callers would have been told instead,
+    in figures: `models replay`.
+    """
     from app.views.flips import show_flips
     from runners.actions import flips as flip_verbs
 
@@ -169,7 +173,10 @@ def replay(
         list[str] | None, typer.Option("--slice", metavar="COLUMN", help="By this column; default: those of the gate.")
     ] = None,
 ) -> None:
-    """Answer what an endpoint was asked with another version: what would change, and for whom."""
+    """What would have changed for callers, in figures and by slice: logged requests answered again by a version.
+
+    Compared is what they were told then, by whichever version. To look through the rows one by one: `models flips`.
+    """
     from app.views.rollouts import show_replay
     from runners.actions import replaying
 

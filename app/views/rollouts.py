@@ -98,6 +98,8 @@ def show_replay(out: Output, found: Replay) -> None:
     for pair in found.examples[:MOST_EXAMPLES]:
         given = ", ".join(f"{name}={value}" for name, value in pair.inputs.items())
         out.say(f"{_told(pair.before)} → {_told(pair.after)}  {given}")
+    if whole.changed:
+        out.note(f"row by row: trainshed models flips {found.model}@v{found.after} --endpoint {found.endpoint}")
 
 
 def show_halves(out: Output, found: Halves) -> None:
