@@ -13,7 +13,7 @@ from storage.errors import TrainshedError, UsageError
 from storage.read import digest as read
 from storage.read.digest import Decided, Ran
 from storage.shed import Shed, current_user
-from storage.tables import Firing
+from storage.tables import Firing, Rollout
 from storage.write import seen
 
 Kind = Literal[
@@ -63,13 +63,15 @@ def digest(shed: Shed, *, since: float | None = None) -> Digest:
     ended = read.ended_since(shed, begin)
     decided = read.decisions_since(shed, begin)
     fired = read.firings_since(shed, begin)
+    canaries = read.canaries_since(shed, begin)
     lines = [
         *_waiting(shed),
         *_failed([run for run in ended if run.status == "failed"], me),
+        *_given_up(canaries),
         *_taken_back(decided, me),
         *_refused([run for run in ended if run.status in ("refused", "invalid")], me),
         *_left_out(fired),
-        *_promoted(decided, me),
+        *_promoted(decided, canaries, me),
         *_triggers(fired),
         *_sweeps(shed, begin, me),
         *_several("done", [run for run in ended if run.status in ("done", "waiting")], me),
@@ -145,6 +147,14 @@ def _failed(runs: Sequence[Ran], me: str) -> Iterator[Line]:
         yield Line("failed", f"{_count(rest, 'more run')} failed: {_ids(rest)}", "trainshed runs list status=failed")
 
 
+def _given_up(canaries: Sequence[tuple[Rollout, int]]) -> Iterator[Line]:
+    """Canaries that did worse, most of them noticed by nobody: they are given up by themselves."""
+    for canary, number in canaries:
+        if canary.status == "aborted":
+            text = f"canary v{number} of {canary.endpoint} was given up: {_first(canary.reason)}"
+            yield Line("taken back", text, f"trainshed endpoints canary show {canary.endpoint}")
+
+
 def _taken_back(decided: Sequence[Decided], me: str) -> Iterator[Line]:
     for each in decided:
         why = f": {_first(each.reason)}" if each.reason else ""
@@ -169,13 +179,17 @@ def _refused(runs: Sequence[Ran], me: str) -> Iterator[Line]:
         yield Line("refused", f"{_count(rest, 'more run')} refused: {_ids(rest)}", "trainshed runs list status=refused")
 
 
-def _promoted(decided: Sequence[Decided], me: str) -> Iterator[Line]:
+def _promoted(decided: Sequence[Decided], canaries: Sequence[tuple[Rollout, int]], me: str) -> Iterator[Line]:
     """The newest promotion of each model; earlier ones are counted."""
     moved = [each for each in decided if each.kind in ("promote", "approve", "override") and each.alias == "production"]
     for model in dict.fromkeys(each.model for each in moved):
         its = [each for each in moved if each.model == model]
         last = its[0]
-        how = f", past the gate: {_first(last.reason)}" if last.kind == "override" else ""
+        canary = next((each for each, number in canaries if (each.model, number) == (model, last.version)), None)
+        if canary is not None and canary.status == "promoted":
+            how = f", as its canary held: {_first(canary.reason)}"
+        else:
+            how = f", past the gate: {_first(last.reason)}" if last.kind == "override" else ""
         earlier = f", the last of {len(its)}" if len(its) > 1 else ""
         verb = "was approved and went" if last.kind == "approve" else "went"
         text = f"{model} v{last.version} {verb} to production{_by(last.user, me)}{how}{earlier}"

@@ -51,6 +51,10 @@ def _lines(shed: Shed, project: str, since: float, until: float) -> Iterator[str
     for endpoint in read_endpoints.every(shed):
         if endpoint.model == project:
             yield from _of_endpoint(shed, endpoint.name, until - since)
+    for canary, number in read_digest.canaries_since(shed, since):
+        if canary.model == project:
+            ended = "promoted" if canary.status == "promoted" else "given up"
+            yield f"canary v{number} of {canary.endpoint} {ended}: {canary.reason}"
     ran = Counter(run.status for run in read_digest.ended_since(shed, since) if run.project == project)
     yield "runs: " + (", ".join(f"{count} {status}" for status, count in sorted(ran.items())) or "none ended")
     fired = [row.firing for row in read_triggers.history(shed, project=project) if row.firing.at >= since]

@@ -15,6 +15,7 @@ from storage.tables import (
     Firing,
     Model,
     ModelVersion,
+    Rollout,
     Run,
     Seen,
     Sweep,
@@ -88,6 +89,14 @@ def decisions_since(shed: Shed, since: float) -> list[Decided]:
             Decided(model, number, d.kind, d.alias, d.user, d.reason, d.at, numbers.get(d.previous_id))
             for d, model, number in rows
         ]
+
+
+def canaries_since(shed: Shed, since: float) -> list[tuple[Rollout, int]]:
+    """Canaries that were promoted or given up after `since`, the newest end first, with their version's number."""
+    with shed.reading() as session:
+        query = select(Rollout, ModelVersion.number).join(ModelVersion, col(ModelVersion.id) == col(Rollout.version_id))
+        found = query.where(col(Rollout.ended_at) > since, Rollout.kind == "canary")
+        return list(session.exec(found.order_by(col(Rollout.ended_at).desc())))
 
 
 def awaiting(shed: Shed) -> list[tuple[str, int, float]]:

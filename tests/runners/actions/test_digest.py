@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from runners.actions import digest as verbs
+from runners.alerting import reporting
 from storage.errors import UsageError
 from storage.read import digest as read_digest
 from storage.shed import Shed, current_user, open_shed
-from storage.tables import Run, Sweep
+from storage.tables import ModelVersion, Run, Sweep
 from storage.write import models as write_models
+from storage.write import rollouts as write_rollouts
 from storage.write import seen
 from tests.scenes import dataset_version_of, model_version_of, run_of
 
@@ -79,6 +81,30 @@ def test_each_kind_is_told_the_most_important_first(shed: Shed) -> None:
     ]
     shown = verbs.digest(shed).shown()
     assert len(shown) == 9 and shown[-1].kind == "queue" and shown[0].kind == "waiting"
+
+
+def canary_of(shed: Shed, version: ModelVersion, against: ModelVersion, status: str, reason: str) -> None:
+    begun = write_rollouts.begin(shed, "web", "canary", "flight-delay", version=version, against=against, rules={})
+    if status == "promoted":
+        write_models.promote(shed, version.id or 0, override=f"canary: {reason}")
+    write_rollouts.end(shed, begun.id or 0, status, reason, {})
+
+
+def test_canaries_that_ended_by_themselves_are_told_with_the_reason_until_they_were_seen(shed: Shed) -> None:
+    first, second, third = (model_version_of(shed, run_of(shed), bias=bias) for bias in (1.0, 2.0, 3.0))
+    write_models.promote(shed, first.id or 0)
+    verbs.mark_seen(shed, verbs.digest(shed))
+    canary_of(shed, second, first, "aborted", "p50 is 4 ms beside 1 ms\nand more")
+    canary_of(shed, third, first, "promoted", "400 requests beside 3,600")
+    assert told(shed)[:2] == [
+        ("taken back", "canary v2 of web was given up: p50 is 4 ms beside 1 ms"),
+        ("promoted", "flight-delay v3 went to production, as its canary held: 400 requests beside 3,600"),
+    ]
+    report = reporting.text(shed, "flight-delay", verbs.digest(shed).since, time.time())
+    assert "canary v2 of web given up: p50 is 4 ms" in report
+    assert "canary v3 of web promoted: 400 requests beside 3,600" in report
+    verbs.mark_seen(shed, verbs.digest(shed))
+    assert [kind for kind, _ in told(shed)] == ["queue"]
 
 
 def test_what_a_person_has_seen_is_not_told_again_and_looking_never_moves_back(shed: Shed) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runners.actions import canaries, endpoints, models
+from runners.actions import canaries, endpoints, home, models
 from runners.serving import following, standing
 from runners.serving.predictionlog import Answered
 from runners.serving.samples import Samples, together
@@ -31,45 +29,11 @@ from storage.read import models as read_models
 from storage.serve_section import ServeSection
 from storage.shed import Shed, open_shed
 from storage.tables import Alert, ModelVersion
-from tests.served import RECORD, endpoint, model_bytes, probability, version_of
+from tests.asking import RECORDS, Asking
+from tests.served import RECORD, endpoint, model_bytes, version_of
 from tests.waiting import until
 
-QUICK = {"percent": 40.0, "minutes": 0.01, "min_requests": 60, "override": "a test"}
-RECORDS = [{**RECORD, "distance": float(distance), "day": day} for distance in (100, 700, 2500) for day in (1, 2, 3)]
-
-
-class Asking:
-    """Threads that ask all the time; `answers` are version and whether it is what that version says."""
-
-    def __init__(self, client: httpx.Client, biases: dict[str, float]) -> None:
-        self.answers: Counter[tuple[int, bool]] = Counter()
-        self.failed: Counter[int] = Counter()
-        self._client = client
-        self._biases = biases
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(place,)) for place in range(3)]
-
-    def __enter__(self) -> Asking:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self, place: int) -> None:
-        while not self._ended.is_set():
-            place += 1
-            record = RECORDS[place % len(RECORDS)]
-            found = self._client.post("/predict", json=record)
-            if found.status_code != 200:
-                self.failed[found.status_code] += 1
-                continue
-            told = found.json()
-            expected = probability(record, self._biases[told["digest"]])
-            self.answers[told["version"], abs(told["prediction"]["probability"] - expected) < 1e-6] += 1
+QUICK: dict[str, Any] = {"percent": 40.0, "minutes": 0.01, "min_requests": 60, "override": "a test"}
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +101,7 @@ def test_a_bad_canary_is_given_up_by_itself(
     shed, client, first = served
     second = version_of(shed, data=data, alias="candidate")
     with Asking(client, {first.digest: 0.0, second.digest: 3.0 if "distributed" in why else 0.02}) as asking:
-        canaries.start(shed, "delays", **{**QUICK, "minutes": 10})
+        begun = canaries.start(shed, "delays", **{**QUICK, "minutes": 10})
         found = _ended(shed, "aborted")
         until(lambda: _only_production(client))
     assert why in found.reason and found.production.errors == 0
@@ -145,6 +109,10 @@ def test_a_bad_canary_is_given_up_by_itself(
     assert bool(asking.failed) == (why == "requests failed")
     alert = _alert(shed, found)
     assert alert.severity == "warning" and found.reason in alert.title
+    morning = home.home(shed, since=begun.started_at)
+    assert any(need.kind == "alert" and found.reason in need.text for need in morning.needs)
+    lines = [line.text for line in morning.digest.lines if line.kind == "taken back"]
+    assert lines[0].startswith(f"canary v{second.number} of delays was given up: ") and why in lines[0]
     production = read_models.aliased(shed, "delays", "production")
     assert production is not None and production.number == 1
 
