@@ -18,6 +18,7 @@ FILE_NAME = "trainshed.toml"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}$")]
 Entry = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+OF_FILES = ("size", "folder")  # what can be told of files that are no tables without opening them
 ColumnType = Literal["integer", "number", "text", "boolean", "timestamp", "date", "other"]
 Task = Literal["binary", "multiclass", "regression"]
 OnFail = Literal["stop", "warn"]
@@ -238,12 +239,17 @@ class ProjectSpec(Section):
     @classmethod
     def _triggers_fit(cls, value: list[TriggerSection], others: ValidationInfo) -> list[TriggerSection]:
         split = others.data.get("split")
+        inputs = _inputs(others.data.get("dataset"), others.data.get("features"))
         names = [trigger.called for trigger in value]
         for place, trigger in enumerate(value):
             if names.index(trigger.called) < place:
                 raise Fault(f'a second trigger called "{trigger.called}": give it a name = "…"', str(place), "name")
             if trigger.window is not None and split is not None and not split.column:
                 raise Fault("needs [split] column, which says how old a row is", str(place), "backfill")
+            unknown = [name for name in trigger.columns if name not in inputs] if inputs else []
+            if unknown:
+                hint = nearest(unknown[0], inputs) or f"expected one of {', '.join(inputs)}"
+                raise Fault(f'"{unknown[0]}" is no input of the model; {hint}', str(place), "columns")
         return value
 
     @model_validator(mode="after")
@@ -316,6 +322,13 @@ def with_params(spec: ProjectSpec, overrides: dict[str, Any], *, said: str = "--
             )
         params[key] = _same_type(f"{said} {key}", value, params[key])
     return spec.model_copy(update={"train": spec.train.model_copy(update={"params": params})})
+
+
+def _inputs(dataset: DatasetSection | None, features: FeaturesSection | None) -> list[str]:
+    """What drift is measured of; empty where the file does not say it."""
+    if dataset is not None and dataset.kind == "files":
+        return list(OF_FILES)
+    return [*features.numeric, *features.categorical] if features is not None else []
 
 
 def _of_param(name: str, dimension: Dimension, params: dict[str, Any]) -> Dimension:

@@ -125,10 +125,19 @@ def _prediction_node(shed: Shed, endpoint: Endpoint, row: dict[str, Any]) -> Nod
         "ms": row["ms"],
         "route": row["route"],
         "digest": row["digest"],
-        "inputs": row["inputs"],
+        "inputs": {name: _shown(value) for name, value in row["inputs"].items()} if row["inputs"] else row["inputs"],
     }
     where = f", row {row['row']}" if row["row"] else ""
     return Node("prediction", f"prediction {row['id']}{where} by {endpoint.name}", row["id"], facts)
+
+
+def _shown(value: Any) -> Any:
+    """An input as it came; of a tensor, which may have a million values, its shape."""
+    sizes, inner = [], value
+    while isinstance(inner, list):
+        sizes.append(len(inner))
+        inner = inner[0] if inner else None
+    return f"{' × '.join(map(str, sizes))} values" if len(sizes) > 1 else value
 
 
 def _served_by(shed: Shed, model: str, number: int) -> Node:

@@ -252,10 +252,7 @@ def attempt(shed: Shed, which: str, *, project: str | None = None) -> Tried:
     elif spec.on == "drift":
         lines += _drift_now(shed, trigger, spec)
     elif spec.on == "performance":
-        judged = performing.judge(shed, load_project(Path(trigger.project_dir)), spec)
-        lines.append(judged.told if judged else "there is no production model, or nothing to judge it by yet")
-        if judged and judged.bad(spec.drop):
-            lines.append(f"it lost {judged.performance.loss:.3f}, at least {spec.drop:g}: it would fire")
+        lines += _performance_now(shed, trigger, spec)
     else:
         lines += _files_now(shed, trigger)
     begun = read_triggers.runs_since(shed, trigger.id or 0, time.time() - policy.DAY_S)
@@ -265,14 +262,25 @@ def attempt(shed: Shed, which: str, *, project: str | None = None) -> Tried:
 
 
 def _drift_now(shed: Shed, trigger: Trigger, spec: TriggerSection) -> list[str]:
-    measured = drifting.measure(shed, load_project(Path(trigger.project_dir)), spec)
+    project = load_project(Path(trigger.project_dir))
+    measured = drifting.measure(shed, project, spec)
     if measured is None:
-        return ["there is no production model, or too few rows to compare with what it was trained on"]
+        return [drifting.lacking(shed, project, spec)]
     shifted = measured.shifted(spec)
     lines = [drifting.told(measured, shifted)] if shifted else [f"no column has shifted: {measured.of}"]
     if measured.predictions is not None:
         lines.append(f"predictions: PSI {measured.predictions.psi:.3f}, p {measured.predictions.p:.2g}")
     return lines + [_told(each) for each in measured.columns[:SHOWN]]
+
+
+def _performance_now(shed: Shed, trigger: Trigger, spec: TriggerSection) -> list[str]:
+    project = load_project(Path(trigger.project_dir))
+    judged = performing.judge(shed, project, spec)
+    if judged is None:
+        return [performing.lacking(shed, project, spec)]
+    if not judged.bad(spec.drop):
+        return [judged.told]
+    return [judged.told, f"it lost {judged.performance.loss:.3f}, at least {spec.drop:g}: it would fire"]
 
 
 def _told(each: ColumnHarm) -> str:

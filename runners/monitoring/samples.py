@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import duckdb
@@ -14,7 +14,7 @@ from storage import predictions
 from storage.columns import identifier, json_path, literal
 from storage.manifests import Manifest
 from storage.memory import in_memory
-from storage.project import ProjectSpec
+from storage.project import OF_FILES, ProjectSpec
 from storage.serve_section import ServeSection
 from storage.shed import Shed
 from storage.tables import Endpoint
@@ -50,6 +50,12 @@ def of_version(shed: Shed, spec: ProjectSpec, manifest: Manifest) -> Columns:
     """
     with open_tables(shed, manifest, spec.dataset.query) as con:
         return _drawn(con, "data", inputs(spec))
+
+
+def of_files(manifest: Manifest) -> Columns:
+    """Of files that are no tables what can be told without opening them: their size in bytes and their folder."""
+    found = [(entry.size, str(PurePosixPath(entry.path).parent)) for entry in manifest.entries()]
+    return _columns(OF_FILES, found)
 
 
 def of_parquet(path: Path, wanted: Wanted) -> Columns:

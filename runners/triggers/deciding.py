@@ -36,7 +36,7 @@ def decide(spec: TriggerSection, changes: Diff) -> Decided:
     rows = sum(counted)
     if counted and rows < spec.min_rows and all(change.change == "added" for change in learnt):
         return Decided("nothing", f"{told}: {rows:,} new rows, fewer than min_rows = {spec.min_rows:,}")
-    gained = f", {rows:+,} rows" if counted else ""
+    gained = f", {rows:+,} {'row' if abs(rows) == 1 else 'rows'}" if counted else ""
     return Decided(spec.do, f"{told}{gained}")
 
 

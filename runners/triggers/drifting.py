@@ -11,6 +11,7 @@ from typing import Any
 from blake3 import blake3
 
 from runners.monitoring import answers, drift, histograms, samples
+from runners.monitoring.answers import Answers
 from runners.monitoring.behind import Behind, behind
 from runners.monitoring.drift import LEAST_ROWS, ColumnDrift
 from runners.monitoring.harm import ColumnHarm, ranked
@@ -57,7 +58,7 @@ def look(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> Found:
     """Measure; the same columns of the same production version are one trouble. Raises as `measure`."""
     measured = measure(shed, project, spec)
     if measured is None:
-        return Found("waits for a production model, and for rows to compare")
+        return Found(f"waits: {lacking(shed, project, spec)}")
     shifted = measured.shifted(spec)
     if not shifted:
         return Found("")
@@ -96,20 +97,50 @@ def measure(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> Measured 
         TrainshedError: when the rows cannot be read.
     """
     production = read_models.aliased(shed, project.project.name, "production")
-    if production is None or project.dataset.kind != "table":
+    if production is None:
         return None
     stood = behind(shed, production)
     least, since = max(spec.min_rows, LEAST_ROWS), time.time() - spec.window_hours * 3600
+    look = _asked_rows if project.dataset.kind == "table" else _asked_files
     for endpoint, folder in logs(shed, project.project.name):
-        asked = samples.of_log(folder, samples.logged(samples.inputs_of(stood.signature), endpoint), since)
-        count = len(next(iter(asked.values()), []))
-        if count >= least and stood.learnt:
-            of = f"{count:,} predictions of {endpoint.name}"
-            moved = _harm(stood, drift.compare(stood.learnt, asked))
-            return Measured(production, of, count, moved, _predictions(stood, folder, since))
+        found = look(stood, endpoint, folder, since, least)
+        if found is not None:
+            return found
     newest = read_datasets.find(shed, project.dataset.name)
     versions = read_datasets.versions(shed, project.dataset.name) if newest is not None else []
     return _of_new_rows(stood, project, versions[-1], least) if versions else None
+
+
+def lacking(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> str:
+    """Why nothing could be measured."""
+    production = read_models.aliased(shed, project.project.name, "production")
+    if production is None:
+        return f"no version of {project.project.name} is in production"
+    least, new = max(spec.min_rows, LEAST_ROWS), "files" if project.dataset.kind == "files" else "rows"
+    return (
+        f"v{production.number} was asked for fewer than {least:,} predictions in {spec.window_hours:g} h, "
+        f"and fewer than {least:,} new {new} came since it was trained"
+    )
+
+
+def _asked_rows(stood: Behind, endpoint: Endpoint, folder: Path, since: float, least: int) -> Measured | None:
+    """What an endpoint was asked, and what it said."""
+    asked = samples.of_log(folder, samples.logged(samples.inputs_of(stood.signature), endpoint), since)
+    count = len(next(iter(asked.values()), []))
+    if count < least or not stood.learnt:
+        return None
+    moved = _harm(stood, drift.compare(stood.learnt, asked))
+    of = f"{count:,} predictions of {endpoint.name}"
+    return Measured(stood.version, of, count, moved, _predictions(stood, folder, since))
+
+
+def _asked_files(stood: Behind, endpoint: Endpoint, folder: Path, since: float, least: int) -> Measured | None:
+    """What an endpoint said: of files no log tells what they were like."""
+    said = _said(stood, folder, since)
+    if len(said) < least:
+        return None
+    of = f"{len(said):,} predictions of {endpoint.name}"
+    return Measured(stood.version, of, len(said), [], _shift(stood, said))
 
 
 def of_new_rows(shed: Shed, project: ProjectSpec, version: DatasetVersion) -> Measured | None:
@@ -119,9 +150,7 @@ def of_new_rows(shed: Shed, project: ProjectSpec, version: DatasetVersion) -> Me
         TrainshedError: when the rows cannot be read.
     """
     production = read_models.aliased(shed, project.project.name, "production")
-    if production is None or project.dataset.kind != "table":
-        return None
-    return _of_new_rows(behind(shed, production), project, version, LEAST_ROWS)
+    return _of_new_rows(behind(shed, production), project, version, LEAST_ROWS) if production is not None else None
 
 
 def _of_new_rows(stood: Behind, project: ProjectSpec, version: DatasetVersion, least: int) -> Measured | None:
@@ -130,15 +159,18 @@ def _of_new_rows(stood: Behind, project: ProjectSpec, version: DatasetVersion, l
     _, trained = read_datasets.version_by_id(stood.shed, stood.version.dataset_version_id)
     if version.content == trained.content:
         return None
-    new = samples.fresh(manifest_of(stood.shed, trained), manifest_of(stood.shed, version))
+    known = manifest_of(stood.shed, trained)
+    new = samples.fresh(known, manifest_of(stood.shed, version))
     if not any(new.tables.values()):
         return None
-    after = samples.of_version(stood.shed, project, new)
+    files = project.dataset.kind == "files"
+    learnt = samples.of_files(known) if files else stood.learnt
+    after = samples.of_files(new) if files else samples.of_version(stood.shed, project, new)
     count = len(next(iter(after.values()), []))
-    if count < least or not stood.learnt:
+    if count < least or not learnt:
         return None
-    of = f"{count:,} new rows of v{version.number}"
-    return Measured(stood.version, of, count, _harm(stood, drift.compare(stood.learnt, after)))
+    of = f"{count:,} new {'files' if files else 'rows'} of v{version.number}"
+    return Measured(stood.version, of, count, _harm(stood, drift.compare(learnt, after)))
 
 
 def _harm(stood: Behind, drifts: Sequence[ColumnDrift]) -> list[ColumnHarm]:
@@ -153,13 +185,20 @@ def _harm(stood: Behind, drifts: Sequence[ColumnDrift]) -> list[ColumnHarm]:
 
 
 def _predictions(stood: Behind, folder: Path, since: float) -> ColumnDrift | None:
+    said = _said(stood, folder, since)
+    return _shift(stood, said) if len(said) >= LEAST_ROWS else None
+
+
+def _said(stood: Behind, folder: Path, since: float) -> Answers:
+    with predictions.connect(folder) as con:
+        return answers.drawn(con, stood.signature, stood.version.number, since)
+
+
+def _shift(stood: Behind, said: Answers) -> ColumnDrift | None:
+    """How far its answers are from those to the rows it was evaluated on; None where these are gone."""
     if stood.said is None:
         return None
-    with predictions.connect(folder) as con:
-        asked = answers.drawn(con, stood.signature, stood.version.number, since)
-    if len(asked) < LEAST_ROWS:
-        return None
-    return histograms.shift(stood.signature.task, stood.signature.classes, asked.prediction, stood.said)
+    return histograms.shift(stood.signature.task, stood.signature.classes, said.prediction, stood.said)
 
 
 def logs(shed: Shed, model: str) -> list[tuple[Endpoint, Path]]:

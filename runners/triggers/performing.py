@@ -57,13 +57,23 @@ def look(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> Found:
     """Judge production. Losing `drop` once more is another trouble. Raises TrainshedError when rows cannot be read."""
     judged = judge(shed, project, spec)
     if judged is None:
-        return Found("waits for a production model, and for truth or predictions to judge it by")
+        return Found(f"waits: {lacking(shed, project, spec)}")
     if not judged.bad(spec.drop):
         return Found("")
     found = judged.performance
     times = int((found.loss or 0.0) / spec.drop)
     key = f"performance v{judged.version} {'estimated' if found.estimated else 'measured'} {times}"
     return Found("", judged.told, key, {"model_version": judged.version, "of": judged.of, **asdict(found)})
+
+
+def lacking(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> str:
+    """Why production could not be judged."""
+    production = read_models.aliased(shed, project.project.name, "production")
+    if production is None:
+        return f"no version of {project.project.name} is in production"
+    least = max(spec.min_rows, FEWEST)
+    estimate = ", and there is no estimate without truth" if spec.estimate else ""
+    return f"the truth is known of fewer than {least:,} rows that v{production.number} answered or never saw{estimate}"
 
 
 def judge(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> Judged | None:

@@ -68,6 +68,8 @@ def needed(shed: Shed, user: str, host: str) -> bool:
 
 def lives(shed: Shed) -> bool:
     """Whether this user's process watches on this host."""
+    if not (shed.locks / lock_name()).exists():
+        return False
     with shed.lock(lock_name(), wait=False) as free:
         return not free
 

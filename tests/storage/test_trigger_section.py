@@ -52,6 +52,12 @@ def test_a_run_is_the_same_whatever_its_project_says_of_triggers() -> None:
         ('[[trigger]]\non = "new-data"\nbackfill = "last 6 months"\n', 10, "needs [split] column"),
         ('[[trigger]]\non = "new-data"\nquiet = 3\n', 10, 'unknown key "trigger.0.quiet"'),
         ('[[trigger]]\non = "new-data"\nname = "a"\n[[trigger]]\non = "new-data"\nmost_a_day = 0\n', 13, "most_a_day"),
+        (
+            '[[trigger]]\non = "drift"\ncolumns = ["distanse"]\n'
+            '[features]\ntarget = "late"\ntask = "binary"\nnumeric = ["distance"]\n',
+            10,
+            '"distanse" is no input of the model; did you mean "distance"?',
+        ),
         ('[alerts]\nto = ["slack://secret/token"]\n', 9, "does not belong into this file"),
         ('[alerts]\nquiet_hours = "22-7"\n', 9, "22:00-07:00"),
     ],

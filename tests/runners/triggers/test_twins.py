@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runners.actions import triggers
+from runners.agency.home import Home
 from runners.triggers import acting, orders
 from runners.triggers.orders import Orders
 from storage.project import load_project
@@ -35,7 +36,7 @@ class Project:
             given = Orders(folder, spec, {})
             trigger, _ = write_triggers.register(
                 shed, name=spec.called, project="delays", project_dir=str(folder), kind=spec.on, spec={},
-                request=orders.keep(acting.Home(shed), given),
+                request=orders.keep(Home(shed), given),
             )  # fmt: skip
             self.triggers[spec.called] = trigger, given
 

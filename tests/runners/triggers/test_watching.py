@@ -74,7 +74,7 @@ def test_files_of_which_no_event_tells_are_found_by_the_next_scan(
             clock.now += step
             source.look(clock.now)
         (row,) = firings(shed)
-        assert row.firing.why == "data/two.csv added, +1 rows"
+        assert row.firing.why == "data/two.csv added, +1 row"
         warned = read_triggers.every(shed)[0].trigger.note
         assert ("inotify" in warned) == (observer is Exhausted)
     finally:
