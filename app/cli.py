@@ -37,6 +37,7 @@ NOUNS = {
     "exec": "Queue any command under a lease.",
     "agent": "Your background process, which starts queued runs.",
     "gpus": "GPUs and CPU slots: who holds them, and how they do.",
+    "disk": "What takes the disk, and what gc would free.",
     "lineage": "Walk any id back to its files, and on to what came of it.",
     "gc": "Remove files in the shed that nothing refers to.",
 }

@@ -28,7 +28,7 @@ ASCII = str.maketrans(
     {
         **dict(zip("●✓✗◌‖·★▸▾▲▼→←↑↓│┤├─━╸╺…×Δ≈≥≤°█▌–—“”’", '*+xo=.*>v^v><^v||+-==-.xd~>< #|--""\'', strict=True)),
         **dict(zip(LEVELS, "_.:-=+*#", strict=True)),
-        **dict(zip("└►◄▏±", "`><|~", strict=True)),
+        **dict(zip("└►◄▏±░", "`><|~:", strict=True)),
     }
 )
 

@@ -1,9 +1,8 @@
-"""8 Machine: who has what, who comes next, and what the disk could do without."""
+"""8 Machine: who has what, who had it and who comes next, and what the disk could do without."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -15,26 +14,31 @@ from textual.containers import Horizontal, Vertical
 
 from screens import figures
 from screens.acting import bindings
+from screens.charts.timeline import beyond, timeline
 from screens.dialogs import Agreeing
-from screens.glyphs import gauge
-from screens.ink import Line, Span, escaped, line, span
-from screens.outlook import begins, outlooks
+from screens.disk import MEASURING, UNMEASURED, disk_told, leads_to, room_told, sums_told
+from screens.ink import Line, Span, escaped
+from screens.machine_lists import NOTHING_WAITS, devices_told, hours_told, queue_told, run_on, turn
+from screens.outlook import begins
 from screens.queueing import Queueing
 from screens.threads import beside
-from screens.widgets.grid import Column, Grid, Row
+from screens.widgets.grid import Grid
 from screens.widgets.lines import Lines
 
 if TYPE_CHECKING:
-    from runners.actions.forecasts import Outlook
-    from runners.actions.garbage import Collected
-    from runners.actions.gpus import Device, Held, Overview, Process
+    from runners.actions.disk import Disk, Usage
+    from runners.actions.forecasts import Lengths, Outlook
+    from runners.actions.gpus import Overview
+    from runners.actions.timeline import Timeline
     from storage.read.queue import Entry
     from storage.shed import Shed
     from storage.tables import Run
 
-GAUGE = 8
-MOST_PROCESSES = 3  # of a device, one line each
-KINDS = {"object": "objects", "stage": "stages", "run": "run directories", "temporary": "temporary files"}
+FEW_RUNS = 1000  # whose files are looked at without being asked
+PARTS = "Grid, #strip"
+HIGH = 30  # lines of a screen that has room for everything
+LOW = 24  # below that the view itself is scrolled from part to part
+REST = 18  # lines that the rest takes where there is no more room than that
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,13 @@ class Found:
     overview: Overview
     waiting: list[Entry]
     outlooks: dict[int, Outlook]
+    timeline: Timeline
     runs: dict[int, Run]
     at: float
 
 
 class Machine(Queueing[None, Found]):
-    """Devices over the queue; beside or under them everybody's hours and the disk."""
+    """Devices over their last hour and what comes, and over the queue; below everybody's hours and the disk."""
 
     PLACE = "machine"
     VIEW = "machine"
@@ -62,23 +67,28 @@ class Machine(Queueing[None, Found]):
     def __init__(self) -> None:
         super().__init__()
         self._found: Found | None = None
-        self._garbage: Collected | None = None
-        self._looking = False
+        self._lengths: Lengths | None = None
+        self._disk: Disk | None = None
+        self._usage: Usage | None = None
+        self._measuring = False
 
     def body(self) -> ComposeResult:
         with Vertical(classes="pane", id="devices-pane") as box:
             box.border_title = "devices"
             yield Grid(id="devices", opens=True)
+        with Vertical(classes="pane", id="strip-pane") as box:
+            box.border_title = "the last hour, and what comes"
+            yield Lines(id="strip")
         with Vertical(classes="pane", id="queue-pane") as box:
             box.border_title = "queue"
-            yield Grid(id="queue", opens=True, empty=EMPTY)
+            yield Grid(id="queue", opens=True, empty=NOTHING_WAITS)
         with Horizontal(id="below"):
-            with Vertical(classes="pane") as box:
+            with Vertical(classes="pane", id="hours-pane") as box:
                 box.border_title = "device-hours"
                 yield Grid(id="hours", empty=[[Span("Nobody has had a device this week.", "dim")]])
-            with Vertical(classes="pane") as box:
+            with Vertical(classes="pane", id="disk-pane") as box:
                 box.border_title = "disk"
-                yield Lines(id="disk")
+                yield Grid(id="disk", opens=True, empty=UNMEASURED)
 
     def on_mount(self) -> None:
         self.query_one("#devices", Grid).focus()
@@ -91,43 +101,77 @@ class Machine(Queueing[None, Found]):
 
     def answer(self, shed: Shed, question: None) -> Found:
         from runners.actions import gpus
+        from runners.actions.forecasts import Lengths, foresee
+        from runners.actions.timeline import timeline
         from storage.errors import UsageError
         from storage.read import queue as read_queue
         from storage.read import runs as read_runs
 
+        self._lengths = self._lengths or Lengths()
         waiting = read_queue.waiting(shed)
-        expected = outlooks(shed, [entry.run for entry in waiting])
-        waiting.sort(key=lambda entry: _turn(entry, expected.get(entry.queued.run_id)))
+        foreseen = foresee(shed, self._lengths)
+        waiting.sort(key=lambda entry: turn(entry, foreseen.outlooks.get(entry.queued.run_id)))
         over = gpus.overview(shed)
         runs = {entry.queued.run_id: entry.run for entry in waiting}
         for run_id in {held.run for device in over.devices for held in device.held}:
             with suppress(UsageError):  # a lease whose run was forgotten
                 runs[run_id] = read_runs.run(shed, run_id)
-        return Found(over, waiting, expected, runs, time.time())
+        return Found(over, waiting, foreseen.outlooks, timeline(shed, foreseen), runs, foreseen.situation.now)
 
     def show(self, answer: Found) -> None:
         self._found = answer
-        over = answer.overview
+        self._show_devices()
+        self._show_strip()
+        self._show_queue()
+        columns, rows = hours_told(answer.overview.hours)
+        self.query_one("#hours", Grid).show(rows, columns=columns)
+        self._show_disk()
+        if self._disk is None:
+            self.run_worker(self._measure(FEW_RUNS))
+
+    def _show_devices(self) -> None:
+        found = self._found
+        if found is None:
+            return
+        over = found.overview
         names = any(device.uuid for device in over.devices)
         columns, rows = devices_told(over, time.time(), names=names)
         self.query_one("#devices", Grid).show(rows, columns=columns)
-        self.query_one("#devices-pane").styles.max_height = len(rows) + 3
+        pane = self.query_one("#devices-pane")
+        height = self.size.height
+        most = height * 2 // 5 if height >= HIGH else height - REST
+        pane.styles.max_height = max(5, min(len(rows) + 3, most))
         cores = f"{over.cores} core{'s' if over.cores != 1 else ''}"
-        self.query_one("#devices-pane").border_subtitle = escaped(f"{over.host} · {cores} · load {over.load:.1f}")
-        self._show_queue()
-        hours = [
-            Row(each.user, ([span(each.user)], [Span(f"{each.week:.2f}")], [Span(f"{each.counted:.2f}")]))
-            for each in over.hours
-        ]
-        titles = [Column("user", grow=True), Column("7 days", "r"), Column("fair share counts", "r")]
-        self.query_one("#hours", Grid).show(hours, columns=titles)
-        self._show_disk()
+        pane.border_subtitle = escaped(f"{over.host} · {cores} · load {over.load:.1f}")
+
+    def _show_strip(self) -> None:
+        found = self._found
+        if found is None:
+            return
+        told, lanes = found.timeline, len(found.timeline.lanes)
+        roomy = lanes * 2 + 3 <= self.size.height // 5
+        pane, strip = self.query_one("#strip-pane"), self.query_one("#strip", Lines)
+        wanted = lanes * (2 if roomy else 1) + 3
+        given = max(4, min(wanted, self.size.height // 3))
+        pane.styles.height = given
+        strip.can_focus = given < wanted or self.size.height < LOW  # there is something to scroll
+        later, untold = beyond(told), len(told.untold)
+        pane.border_subtitle = " · ".join(
+            [
+                *([f"{later} later than that"] if later else []),
+                *([f"{untold} more: nobody can tell when"] if untold else []),
+            ]
+        )
+        strip.flow(lambda width: timeline(told, width, roomy=roomy))
 
     def _show_queue(self) -> None:
         found = self._found
         if found is None:
             return
-        columns, rows = queue_told(found, time.time())
+        now = time.time()
+        columns, rows = queue_told(
+            found.waiting, found.outlooks, gpus=bool(found.overview.gpus), now=now, passed=now - found.at
+        )
         self.query_one("#queue", Grid).show(rows, columns=columns)
         first = next((begins(outlook) for outlook in found.outlooks.values() if begins(outlook)), "")
         count = len(found.waiting)
@@ -135,31 +179,23 @@ class Machine(Queueing[None, Found]):
         self.query_one("#queue-pane").border_subtitle = "" if not first else "in the order in which they will start"
 
     def _show_disk(self) -> None:
-        now, garbage = self.shell.now, self._garbage
-        lines: list[Line] = []
-        if now is not None and now.disk_free is not None and now.disk_total:
-            used = 1 - now.disk_free / now.disk_total
-            role = "failed" if used > 0.95 else "attention" if used > 0.85 else "accent"
-            free = f"  {figures.size(round(now.disk_free))} free of {figures.size(round(now.disk_total))}"
-            lines.append([*gauge(used, GAUGE, role), Span(free)])
-        if self._looking:
-            lines.append([Span("looking for what nothing refers to …", "running")])
-        elif garbage is None:
-            lines.append(line(Span("d", "accent"), Span(" tells what gc would free", "dim")))
-        elif not garbage.found:
-            lines.append([Span("There is nothing to free.", "dim")])
-        else:
-            counts = Counter(item.kind for item in garbage.found)
-            kinds = ", ".join(f"{count:,} {KINDS[kind]}" for kind, count in counts.items())
-            lines.append(line(f"gc frees {figures.size(garbage.bytes)}", Span(f": {kinds}", "dim")))
-            lines.append(line(Span("D", "accent"), Span(" removes it", "dim")))
-        self.query_one("#disk", Lines).show(lines)
+        grid, pane = self.query_one("#disk", Grid), self.query_one("#disk-pane")
+        room = "".join(part.text for part in room_told(self.shell.now))
+        pane.border_title = f"disk · {room}" if room else "disk"
+        pane.border_subtitle = sums_told(self._usage)
+        columns, rows = disk_told(self._usage) if self._usage is not None else ([], [])
+        grid.empty = MEASURING if self._measuring else UNMEASURED
+        grid.show(rows, columns=columns)
 
     def machine_seen(self) -> None:
         self.refetch()
 
     def tick(self) -> None:
         self._show_queue()
+
+    def on_resize(self) -> None:
+        self._show_devices()
+        self._show_strip()
 
     # -- actions
 
@@ -168,54 +204,61 @@ class Machine(Queueing[None, Found]):
         grid = self.focused
         if not isinstance(grid, Grid) or grid.id not in ("queue", "devices") or grid.key is None:
             return {}
-        run_id = int(str(grid.key)) if grid.id == "queue" else _run_on(str(grid.key))
+        run_id = int(str(grid.key)) if grid.id == "queue" else run_on(str(grid.key))
         run = self._found.runs.get(run_id) if self._found is not None else None
         return {run_id: run} if run is not None else {}
 
     def why_not(self, name: str) -> str:
         if name == "back":
             return "This is the view itself; q leaves."
-        if name == "free" and not (self._garbage is not None and self._garbage.found):
+        if name in ("disk", "free") and self._measuring:
+            return "It is being measured already."
+        if name == "free" and self._usage is None:
             return "Look first what there is to free: d."
-        if name in ("disk", "free") and self._looking:
-            return "It is being looked for already."
+        if name == "free" and self._usage is not None and self._usage.garbage is None:
+            return "A collection or a `data add` was at work; d looks again."
+        if name == "free" and self._usage is not None and self._usage.garbage and not self._usage.garbage.found:
+            return "There is nothing to free."
         return super().why_not(name)
 
     def do_next(self) -> None:
-        self.focus_next(Grid)
+        self.focus_next(PARTS)
 
     def do_previous(self) -> None:
-        self.focus_previous(Grid)
+        self.focus_previous(PARTS)
 
     def do_disk(self) -> None:
-        self.run_worker(self._look_for_garbage())
+        self.query_one("#disk", Grid).focus()
+        self.run_worker(self._measure())
 
-    async def _look_for_garbage(self) -> None:
+    async def _measure(self, most_runs: int | None = None) -> None:
+        """Look at the shed's files, unless there are more runs than `most_runs`."""
+        from runners.actions.disk import Disk
         from storage.errors import TrainshedError
+        from storage.read import counts
 
         shed = self.shell.shed
-        if shed is None:
+        if shed is None or self._measuring:
             return
-        self._looking = True
+        disk = self._disk = self._disk or Disk(shed)
+        self._measuring = True
         self._show_disk()
         try:
-            self._garbage = await beside(lambda: _collect(shed, dry_run=True))
+            if most_runs is None or await beside(lambda: sum(counts.runs_by_status(shed).values())) <= most_runs:
+                self._usage = await beside(disk.usage)
         except TrainshedError as err:
             self.shell.tell(err)
         finally:
-            self._looking = False
+            self._measuring = False
             self._show_disk()
 
     def do_free(self) -> None:
-        garbage = self._garbage
+        garbage = self._usage.garbage if self._usage is not None else None
         assert garbage is not None  # why_not has seen to it
 
-        async def free(agreed: str | None) -> None:
+        def free(agreed: str | None) -> None:
             if agreed is not None:
-                self._garbage = None
-                self._carry_out(
-                    lambda shed: _collect(shed, dry_run=False), lambda freed: f"{figures.size(freed.bytes)} freed"
-                )
+                self.run_worker(self._free())
 
         told: list[Line] = [
             [Span(f"{len(garbage.found):,} things that nothing in the shed refers to are removed for good.")],
@@ -224,9 +267,13 @@ class Machine(Queueing[None, Found]):
         dialog = Agreeing(f"free {figures.size(garbage.bytes)}", told, verb="remove them", dangerous=True)
         self.app.push_screen(dialog, free)
 
+    async def _free(self) -> None:
+        await self.shell.carry_out(_collect, lambda freed: f"{figures.size(freed)} freed")
+        await self._measure()
+
     @on(Grid.Chosen, "#devices")
     def _device_chosen(self, event: Grid.Chosen) -> None:
-        run_id = _run_on(str(event.key))
+        run_id = run_on(str(event.key))
         if run_id:
             self.shell.open_thing(str(run_id))
         else:
@@ -236,124 +283,16 @@ class Machine(Queueing[None, Found]):
     def _run_chosen(self, event: Grid.Chosen) -> None:
         self.shell.open_thing(str(event.key))
 
-
-EMPTY: list[Line] = [
-    [Span("Nothing waits.", "bold")],
-    line(Span("n", "accent"), Span(" in Runs queues a run of this project,", "dim")),
-    line(Span("trainshed exec -- CMD", "accent"), Span(" any command.", "dim")),
-]
-
-
-def devices_told(found: Overview, now: float, *, names: bool) -> tuple[list[Column], list[Row]]:
-    """A line a lease (a GPU that is shared has several), and under it the processes there."""
-    columns = [
-        Column("device"),
-        *([Column("", grow=True, least=8, most=24, rank=3, role="dim")] if names else []),
-        Column("use", least=GAUGE + 6, rank=6),
-        Column("memory", "r", rank=7),
-        *([Column("power", "r", rank=2, role="dim"), Column("temp", "r", rank=1, role="dim")] if names else []),
-        Column("held by", least=8, most=16, rank=8),
-        Column("run", grow=True, least=10, most=44),
-        Column("since", "r", rank=4, role="dim"),
-    ]
-    rows: list[Row] = []
-    for device in found.devices:
-        for place, held in enumerate(device.held or [None]):
-            told = _readings(device, names=names) if place == 0 else [[] for _ in columns[:-3]]
-            rows.append(Row(f"{device.device} {held.run if held else 0}", (*told, *_holder(device, held, now))))
-        for process in device.processes[:MOST_PROCESSES]:
-            rows.append(Row(f"{device.device} pid {process.pid}", (_process(process),), plain=True))
-        more = len(device.processes) - MOST_PROCESSES
-        if more > 0:
-            rows.append(Row(f"{device.device} more", ([Span(f"{'':13}and {more} more", "faint")],), plain=True))
-    return columns, rows
+    @on(Grid.Chosen, "#disk")
+    def _part_chosen(self, event: Grid.Chosen) -> None:
+        thing = leads_to(str(event.key))
+        if thing:
+            self.shell.open_thing(thing)
+        else:
+            self.shell.say("There is nothing more to see of this.", "warning")
 
 
-def _readings(device: Device, *, names: bool) -> list[Line]:
-    use: Line = []
-    if device.use_percent is not None:
-        use = [*gauge(device.use_percent / 100, GAUGE), Span(f" {device.use_percent:3.0f} %")]
-    used, total = device.memory_used, device.memory_total
-    memory = "" if used is None else figures.size(used) + (f" of {figures.size(total)}" if total else "")
-    told: list[Line] = [[Span(device.device, "bold")], *([[span(device.name)]] if names else []), use, [Span(memory)]]
-    if names:
-        watts, degrees = device.power_w, device.temperature_c
-        told.append([Span(f"{watts:.0f} W" if watts is not None else "")])
-        told.append([Span(f"{degrees:.0f}°" if degrees is not None else "")])
-    return told
-
-
-def _process(process: Process) -> Line:
-    """Under its device; one that belongs to no run of ours stands out."""
-    memory = figures.size(process.memory_bytes) if process.memory_bytes is not None else ""
-    whose = span(process.user, "dim" if process.run is not None else "attention")
-    return line(
-        Span(f"{process.pid:>11}  ", "faint"), whose, Span(f"  {memory}  ", "faint"), span(process.command, "faint")
-    )
-
-
-def _holder(device: Device, held: Held | None, now: float) -> list[Line]:
-    if held is None:
-        if device.stranger:
-            return [[Span("a stranger", "attention")], [span(device.stranger, "attention")], []]
-        return [[Span("MIG" if device.mig else "free", "dim" if device.mig else "done")], [], []]
-    claim = f" {figures.size(held.memory)}" if held.memory is not None else ""
-    run = line(Span(f"{held.run} ", "dim"), span(held.name)) if held.run else [Span("unknown", "dim")]
-    return [[span(held.user or "unknown"), Span(claim, "dim")], run, [Span(_short(now - held.since))]]
-
-
-def queue_told(found: Found, now: float) -> tuple[list[Column], list[Row]]:
-    """What waits, who starts first on top."""
-    with_priority = any(entry.queued.priority for entry in found.waiting)
-    columns = [
-        Column("", width=1),
-        Column("run", "r", least=3, role="dim"),
-        Column("name", least=10, most=36),
-        Column("user", most=12, rank=7, role="dim"),
-        *([Column("wants", rank=5, role="dim")] if found.overview.gpus else []),
-        *([Column("priority", "r", rank=4)] if with_priority else []),
-        Column("starts", "r", least=7),
-        Column("why not yet", grow=True, least=34, most=120, rank=6, role="dim"),
-        Column("queued", "r", rank=2, role="dim"),
-    ]
-    rows = []
-    for entry in found.waiting:
-        run, queued = entry.run, entry.queued
-        outlook = found.outlooks.get(queued.run_id)
-        wants = f"{queued.gpus} gpu{'s' if queued.gpus != 1 else ''}" if queued.gpus else "cpu"
-        share = f" {figures.size(queued.gpu_memory)}" if queued.gpu_memory else ""
-        elsewhere = "" if outlook is not None else f"on {run.host}"
-        cells: list[Line] = [
-            [Span("◌", "waiting")],
-            [Span(str(queued.run_id))],
-            [span(run.name)],
-            [span(run.user)],
-            *([[Span(wants + share)]] if found.overview.gpus else []),
-            *([[Span(str(queued.priority) if queued.priority else "")]] if with_priority else []),
-            [Span(begins(outlook, now - found.at), "bold")],
-            [span(outlook.held if outlook is not None else elsewhere)],
-            [Span(figures.ago(queued.queued_at, now))],
-        ]
-        rows.append(Row(queued.run_id, tuple(cells)))
-    return columns, rows
-
-
-def _turn(entry: Entry, outlook: Outlook | None) -> tuple[float, int, float, int]:
-    starts = outlook.starts_in.likely if outlook is not None and outlook.starts_in is not None else float("inf")
-    return starts, -entry.queued.priority, entry.queued.position, entry.queued.run_id
-
-
-def _run_on(key: str) -> int:
-    """The run of a line of devices; 0 where there is none."""
-    number = key.rpartition(" ")[2]
-    return int(number) if number.isdigit() and " pid " not in key else 0
-
-
-def _short(seconds: float) -> str:
-    return figures.about(seconds).lstrip("~") if seconds >= 10 else "now"
-
-
-def _collect(shed: Shed, *, dry_run: bool) -> Collected:
+def _collect(shed: Shed) -> int:
     from runners.actions import garbage
 
-    return garbage.collect(shed, dry_run=dry_run)
+    return garbage.collect(shed, dry_run=False).bytes

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
-from app.output import At, Output, Styled, Table
+from app.output import At, Output, Styled, Table, can_write
 from runners.actions.gpus import Device, Held, Overview, Process
+from runners.actions.timeline import Timeline
 from screens import figures
+from screens.charts.timeline import timeline
+from screens.glyphs import ASCII
 
 SHORT = 60  # characters of a command line; --json has all
+WIDEST = 120  # cells of the timeline
 
 
 def show(out: Output, found: Overview) -> None:
@@ -45,6 +50,21 @@ def show(out: Output, found: Overview) -> None:
     if found.hours:
         out.say()
         out.table(_hours(found), aligned=not out.terminal)
+
+
+def show_timeline(out: Output, found: Timeline) -> None:
+    """The last hour of every device and what comes; as JSON one line a run on a device."""
+    for device, stretches in found.lanes.items():
+        for each in stretches:
+            ends = At(each.ends) if each.ends is not None else None
+            facts = {"run": each.run, "name": each.name, "user": each.user, "begins": At(each.begins), "ends": ends}
+            out.emit("stretch", facts, device=device, when=each.when)
+    if out.json_lines or not any(found.lanes.values()):
+        return
+    out.say()
+    for line in timeline(found, min(shutil.get_terminal_size().columns, WIDEST)):
+        told = "".join(part.text for part in line).rstrip()
+        out.say(told if can_write(out.people, told) else told.translate(ASCII))
 
 
 def device_facts(device: Device) -> dict[str, Any]:

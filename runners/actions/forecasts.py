@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from runners import estimates
 from runners.agency import starting
-from runners.agency.state import situation
+from runners.agency.lengths import Lengths as Lengths
+from runners.agency.state import Situation, situation
 from runners.estimates import Spread
 from storage.read import queue as read_queue
 from storage.shed import Shed, current_user
@@ -21,16 +22,36 @@ class Outlook:
     held: str
 
 
-def forecasts(shed: Shed) -> dict[int, Outlook]:
-    """The outlook of every waiting run of this host. Where the agent that should start yours was killed, it is back."""
+@dataclass(frozen=True)
+class Foreseen:
+    """The queue of this host at one moment, and the outlook of every run that waits in it."""
+
+    situation: Situation
+    outlooks: dict[int, Outlook]
+
+
+def foresee(shed: Shed, lengths: Lengths | None = None) -> Foreseen:
+    """Play the queue forward. Where the agent that should start your runs was killed, it is back.
+
+    `lengths` is what is known of how long runs take, for one who asks again and again.
+
+    Raises:
+        UsageError: when settings.toml is faulty.
+    """
     if any(entry.run.user == current_user() for entry in read_queue.waiting(shed)):
         starting.revive(shed)
-    found = situation(shed, time.time())
+    found = situation(shed, time.time(), lengths=lengths)
     starts = estimates.starts(found.waiting, found.holding, found.slots, found.hours, found.limits, found.now)
-    return {
+    outlooks = {
         entry.queued.run_id: Outlook(starts.get(entry.queued.run_id), entry.queued.held)
         for entry in read_queue.waiting(shed)
     }
+    return Foreseen(found, outlooks)
+
+
+def forecasts(shed: Shed) -> dict[int, Outlook]:
+    """The outlook of every waiting run of this host."""
+    return foresee(shed).outlooks
 
 
 def starts_in(shed: Shed, run_id: int) -> Spread | None:

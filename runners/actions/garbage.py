@@ -67,18 +67,25 @@ def collect(shed: Shed, *, dry_run: bool, now: float | None = None) -> Collected
 def _garbage(shed: Shed, now: float) -> Iterator[Garbage]:
     settled = min(now - SETTLED_S, *(run.created_at for run in references.running(shed) if at_work(shed, run)), now)
     temporary = min(now - TEMPORARY_S, settled)
-    # Looked at before the references are read: what a row names by then is kept, what comes later is too young.
-    old_objects = [digest for digest in shed.objects.digests() if _changed_at(shed.objects.path(digest)) < settled]
-    old_stages = [path for path in shed.stages.iterdir() if _tree_changed_at(path) < settled]
-    old_runs = [path for path in (shed.root / "runs").iterdir() if _tree_changed_at(path) < settled]
-    kept = _kept_objects(shed) if old_objects else set()
-    for digest in old_objects:
-        if digest not in kept:
-            yield Garbage("object", shed.objects.path(digest), _bytes(shed.objects.path(digest)))
-    keys = references.stage_keys(shed) if old_stages else set()
-    yield from (Garbage("stage", path, _bytes(path)) for path in old_stages if path.name not in keys)
-    ids = {str(run_id) for run_id in references.run_ids(shed)} if old_runs else set()
-    yield from (Garbage("run", path, _bytes(path)) for path in old_runs if path.name not in ids)
+    # Listed before the references are read: what a row names by then is kept. When it changed is asked after, of the
+    # rest alone: what came since, or is used again, is too young.
+    digests, stages, runs = (
+        list(shed.objects.digests()),
+        list(shed.stages.iterdir()),
+        list((shed.root / "runs").iterdir()),
+    )
+    kept = _kept_objects(shed) if digests else set()
+    for path in (shed.objects.path(digest) for digest in digests if digest not in kept):
+        if _changed_at(path) < settled:
+            yield Garbage("object", path, _bytes(path))
+    keys = references.stage_keys(shed) if stages else set()
+    for path in stages:
+        if path.name not in keys and _tree_changed_at(path) < settled:
+            yield Garbage("stage", path, _bytes(path))
+    ids = {str(run_id) for run_id in references.run_ids(shed)} if runs else set()
+    for path in runs:
+        if path.name not in ids and _tree_changed_at(path) < settled:
+            yield Garbage("run", path, _bytes(path))
     for path in shed.tmp.iterdir():
         if _tree_changed_at(path) < temporary:
             yield Garbage("temporary", path, _bytes(path))

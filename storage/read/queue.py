@@ -57,6 +57,34 @@ def uses_since(shed: Shed, moment: float, host: str | None = None) -> list[Devic
 
 
 @dataclass(frozen=True)
+class Hold:
+    """A run's hold on one device; `ended_at` None: it still has it."""
+
+    device: str
+    run_id: int
+    name: str
+    user: str
+    started_at: float
+    ended_at: float | None
+
+
+def holds_since(shed: Shed, moment: float, host: str) -> list[Hold]:
+    """Every hold on a device of this host that lasted beyond `moment`, or still lasts, in the order of their begins."""
+    with shed.reading() as session:
+        query = (
+            select(DeviceUse, Run.name)
+            .join(Run, col(Run.id) == col(DeviceUse.run_id))
+            .where(DeviceUse.host == host)
+            .where(or_(col(DeviceUse.ended_at).is_(None), col(DeviceUse.ended_at) > moment))
+            .order_by(col(DeviceUse.started_at))
+        )
+        return [
+            Hold(use.device, use.run_id, name, use.user, use.started_at, use.ended_at)
+            for use, name in session.exec(query)
+        ]
+
+
+@dataclass(frozen=True)
 class Past:
     """A run that ended well, as far as it tells how long the next one like it will take."""
 

@@ -54,6 +54,16 @@ def told(shed: Shed, cards: list[Reading], *, as_json: bool = False) -> str:
     return text.getvalue()
 
 
+def test_who_had_a_device_within_the_hour_and_who_has_it_stands_on_one_axis(call: Call, shed: Shed) -> None:
+    run_id = queued(shed, devices=["cpu0"])
+    write_runs.finish(shed, run_id, "done", 0, "")
+    stretches = [line for line in call("gpus", "--json").lines if line["event"] == "stretch"]
+    assert [(each["device"], each["run"], each["name"], each["when"]) for each in stretches] == [
+        ("cpu0", run_id, "churn", "past")
+    ]
+    assert "-30 min" in call("gpus").out and "now" in call("gpus").out
+
+
 def test_without_a_gpu_the_cpu_slots_are_shown_and_that_is_said(call: Call, shed: Shed) -> None:
     (shed.root / "settings.toml").write_text("[queue]\ncpu_slots = 2\n")
     said = call("gpus")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,18 @@ from pathlib import Path
 import pytest
 
 from runners import leases
-from runners.actions import queueing
+from runners.actions import garbage, queueing
 from runners.actions.gpus import overview
 from runners.gpus import GpuProcess
-from screens.machine import Machine, devices_told
+from screens.machine import Machine
+from screens.machine_lists import devices_told
 from screens.run import RunPage
 from screens.widgets.grid import Grid
 from storage.read import runs as read_runs
 from storage.shed import Shed, current_user
+from storage.tables import DeviceUse
 from tests.lessees import card
-from tests.scenes import run_of
+from tests.scenes import dataset_version_of, run_of
 from tests.screens.driving import Driven, driving
 
 GB = 1_000_000_000
@@ -27,6 +30,14 @@ GB = 1_000_000_000
 
 def waiting(shed: Shed, name: str) -> int:
     return queueing.execute(shed, ["true"], cwd=Path("/"), name=name).run.id or 0
+
+
+def garbage_of(shed: Shed, size: int) -> Path:
+    """The directory of a run that is gone since long."""
+    folder = shed.run_dir(77)
+    folder.mkdir(parents=True)
+    (folder / "log").write_bytes(b"x" * size)
+    return folder
 
 
 async def in_machine(driven: Driven) -> Machine:
@@ -84,24 +95,64 @@ async def test_nothing_is_drawn_again_while_nothing_changes(shed: Shed) -> None:
         assert {grid.id: dict(grid._shown) for grid in screen.query(Grid)} == before
 
 
-async def test_what_gc_would_free_is_told_on_demand_and_freed_after_a_second_key(shed: Shed) -> None:
-    digest = shed.objects.put_bytes(b"x" * 5000)
-    path = shed.objects.path(digest)
-    async with driving(shed) as driven:
+async def test_what_takes_the_disk_is_told_the_largest_first_with_what_gc_frees(
+    shed: Shed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(garbage, "SETTLED_S", -60.0)  # as if the hour had passed
+    run_of(shed, "long", log=b"x" * 9000)
+    dataset_version_of(shed, "birds", {"a.png": b"a" * 4000})
+    path = garbage_of(shed, 5000)
+    async with driving(shed, size=(200, 50)) as driven:
         screen = await in_machine(driven)
+        await driven.sees("runs 9.0 kB", "datasets 4.", "gc frees 5.0 kB")
+        told = "\n".join(driven.lines)
+        assert told.index("long") < told.index("run directories") < told.index("birds")
+        await driven.press("D")
+        await driven.sees("removed for good")
+        await driven.press("y")
+        await driven.sees("5.0 kB freed")
+        await driven.sees("nothing for gc")
+        assert not path.exists()
+        screen.query_one("#disk", Grid).focus()
+        screen.query_one("#disk", Grid).move_to_key("run 1")
+        await driven.press("enter")
+        assert isinstance(driven.app.screen, RunPage)
+
+
+async def test_files_of_thousands_of_runs_are_looked_at_only_when_asked(
+    shed: Shed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("screens.machine.FEW_RUNS", 1)
+    run_of(shed, "one", log=b"x" * 100)
+    run_of(shed, "two")
+    async with driving(shed) as driven:
+        await in_machine(driven)
+        await driven.sees("d measures it")
         await driven.press("D")
         await driven.sees("Look first")
         await driven.press("d")
-        await driven.sees("There is nothing to free")  # it is too young
-        from runners.actions import garbage
+        await driven.sees("100 B")
 
-        screen._garbage = garbage.collect(shed, dry_run=True, now=time.time() + 2 * garbage.DAY)
-        screen._show_disk()
-        await driven.sees("gc frees 5.0 kB", "1 objects", "D removes it")
-        await driven.press("D")
-        await driven.sees("removed for good")
-        await driven.press("escape")
-        assert path.exists()
+
+async def test_the_last_hour_and_what_comes_stand_on_one_axis(busy: Shed) -> None:
+    """The slot had a run half an hour ago, is held by one that nobody knows, and another waits for it."""
+    before = run_of(busy, "before")
+    now = time.time()
+    with busy.writing("held", "a run") as write:
+        write.session.add(
+            DeviceUse(
+                run_id=before.id or 0,
+                user="bob",
+                host=socket.gethostname(),
+                device="cpu0",
+                started_at=now - 2400,
+                ended_at=now - 1200,
+            )
+        )
+    waiting(busy, "later")
+    async with driving(busy) as driven:
+        await in_machine(driven)
+        await driven.sees("-30 min", "now", "+1 h", "1 before", "1 more: nobody can tell when")
 
 
 def test_a_gpu_tells_its_readings_lease_and_processes(shed: Shed) -> None:

@@ -25,6 +25,7 @@ REACHED = {
     "data verify": "data.verify",
     "data versions": "app.data",
     "digest": "app.home",
+    "disk": "machine.disk",
     "endpoints canary abort": "serving.abort",
     "endpoints canary list": "app.serving",
     "endpoints canary promote": "serving.promote",
