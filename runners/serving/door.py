@@ -57,6 +57,7 @@ class Door:
         else:
             await self._app(scope, receive, visit)
         finally:
+            del scope["visit"]  # it holds the server's `send`, and that this scope: only the collector would free them
             self._note(scope, visit)
 
     def no_http(self, client: tuple[str, int] | None, status: int) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import os
 import socket
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -17,10 +21,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from runners.actions import endpoint_logs, endpoints
 from runners.serving import accesslog
 from runners.serving.accesslog import Access, AccessLog, RotatedFile, shown_path
-from runners.serving.app import routes
+from runners.serving.app import make_app, routes
 from runners.serving.figures import Figures
 from runners.serving.paths import OTHER, ROUTES, place_of
+from runners.serving.state import Serving
 from runners.supervision.tailing import Tail
+from storage.serve_section import ServeSection
 from storage.shed import Shed, open_shed
 from tests.served import RECORD, endpoint, version_of
 from tests.waiting import until
@@ -256,3 +262,38 @@ def test_a_path_is_kept_so_that_no_terminal_obeys_it() -> None:
     assert shown_path("/v2/models/a-b/infer") == "/v2/models/a-b/infer"
     assert shown_path('/\x1b[31m"[/]\u202e\n') == "/%1B%5B31m%22%5B/%5D%E2%80%AE%0A"
     assert len(shown_path("/" + "x" * 60_000)) == accesslog.LONGEST_PATH
+
+
+class Exchange:
+    """A request as a server has it: it holds the scope, and what is sent goes to it."""
+
+    def __init__(self, path: str) -> None:
+        headers = [(b"host", b"127.0.0.1:8123")]
+        self.scope = {"type": "http", "method": "GET", "path": path, "headers": headers, "client": ("127.0.0.1", 1)}
+        self.scope |= {"query_string": b"", "root_path": "", "http_version": "1.1", "server": ("127.0.0.1", 8123)}
+        self.status = 0
+
+    async def receive(self) -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(self, message: dict[str, Any]) -> None:
+        self.status = message.get("status", self.status)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/health", 503), ("/metrics", 401)])
+def test_a_request_leaves_nothing_to_the_garbage_collector(tmp_path: Path, path: str, status: int) -> None:
+    """Which would stop all others for milliseconds, some times a second under load."""
+    (tmp_path / "log").mkdir()
+    serving = Serving("delays", tmp_path, ServeSection(), 8123, 0)
+    door, exchange = make_app(serving), Exchange(path)
+    try:
+        gc.disable()
+        asyncio.run(door(exchange.scope, exchange.receive, exchange.send))
+        assert exchange.status == status
+        left = weakref.ref(exchange)
+        del exchange
+        assert left() is None
+    finally:
+        gc.enable()
+        serving.log.close()
+        serving.access.close()
