@@ -18,7 +18,7 @@ INPUTS = [(given.name, KINDS[given.type]) for given in session.get_inputs()]
 
 def answered(record: dict[str, Any]) -> dict[str, float]:
     """A record through the session."""
-    feeds = {name: np.array([[record[name]]], dtype=kind) for name, kind in INPUTS}
+    feeds: dict[str, Any] = {name: np.array([[record[name]]], dtype=kind) for name, kind in INPUTS}
     return {"probability": float(session.run(None, feeds)[0][0])}
 
 

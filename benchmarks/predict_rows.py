@@ -87,6 +87,6 @@ def _floor(model: str, source: str) -> None:
 
 if __name__ == "__main__":
     began = time.perf_counter()
-    {"ours": _ours, "floor": _floor}[sys.argv[1]](*sys.argv[2:])
+    {"ours": _ours, "floor": _floor}[sys.argv[1]](*sys.argv[2:])  # type: ignore[operator]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"s": time.perf_counter() - began, "mib": peak}))

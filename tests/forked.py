@@ -111,8 +111,9 @@ def serve(requests: socket.socket) -> None:
     woken, wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wakes)
     tells: dict[int, int] = {}
+    sources: list[Any] = [requests, woken]
     while True:
-        ready, _, _ = select.select([requests, woken], [], [])
+        ready, _, _ = select.select(sources, [], [])
         if woken in ready:
             os.read(woken, 1 << 16)
             tell_ends(tells)

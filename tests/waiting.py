@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 Found = TypeVar("Found")
 
 
-def until(condition: Callable[[], Found], timeout: float = 20.0) -> Found:
+def until(condition: Callable[[], Found | Literal[False, ""] | None], timeout: float = 20.0) -> Found:
     """Ask `condition` until it gives something true, and return that. Fails the test after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     pause = threading.Event()

@@ -3,13 +3,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from app.output import Output
-from app.views import working
 from app.views.working import Working
 from storage.read import datasets as read_datasets
 from storage.shed import Shed
@@ -332,7 +332,7 @@ class Terminal:
 def test_long_work_has_a_bar_on_a_terminal_that_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     clock = iter([0.0, 0.1, 1.0, 1.05, 3.0])
-    monkeypatch.setattr(working.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     terminal = Terminal()
     with Working(Output(stdout=terminal, stderr=terminal)) as told:  # type: ignore[arg-type]
         for done in (1, 10, 20, 60):
@@ -349,7 +349,7 @@ def test_long_work_is_an_object_now_and_then_for_programs(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([0.0, 0.1, 1.5, 1.6])
-    monkeypatch.setattr(working.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     with Working(Output(json_lines=True)) as told:
         for done in (1, 2, 3):
             told("looking into files", done, 3)

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import time
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,8 @@ def test_lines_stay_lines() -> None:
 
 
 def test_json_is_strict_whatever_is_in_it() -> None:
-    line = json_line({"a": float("nan"), "b": [float("inf"), -float("inf")], 3: At(0.0), "c": "\x1b\u2028é"})
+    facts: dict[Any, Any] = {"a": float("nan"), "b": [float("inf"), -float("inf")], 3: At(0.0), "c": "\x1b\u2028é"}
+    line = json_line(facts)
     assert json.loads(line) == {
         "a": "NaN", "b": ["Infinity", "-Infinity"], "3": "1970-01-01T00:00:00.000Z", "c": "\x1b\u2028é",
     }  # fmt: skip

@@ -23,7 +23,8 @@ from storage import metrics
 from storage.read import runs as read_runs
 from storage.tables import Audit, Run
 from storage.write import sweeps as write_sweeps
-from tests.journeys.conftest import Workstation, tiny, workstation, write_points
+from tests.journeys.conftest import Workstation, tiny, workstation
+from tests.points import write_points
 from tests.waiting import until
 
 __all__ = ["tiny", "workstation"]
@@ -93,10 +94,10 @@ def killed_again_and_again(workstation: Workstation, ticker: Path, *, runs: int,
         agent = until(lambda: (found := workstation.agent()) and processes.alive(found) and found)
         began = time.monotonic()
         processes.signal(agent, signal.SIGKILL)
-        until(lambda last=agent: (found := workstation.agent()) and found != last and processes.alive(found))
+        until(lambda last=agent: (found := workstation.agent()) and found != last and processes.alive(found))  # type: ignore[misc]
         took.append(time.monotonic() - began)
     for run_id in ids:
-        until(lambda run_id=run_id: workstation.run(run_id).status != "running", 900)
+        until(lambda run_id=run_id: workstation.run(run_id).status != "running", 900)  # type: ignore[misc]
         assert_whole(workstation, run_id, steps)
     return took
 

@@ -13,7 +13,8 @@ import pytest
 from storage.read import alerts as read_alerts
 from storage.shed import open_shed
 from tests.faults.watched import Watched
-from tests.journeys.conftest import tiny, write_points
+from tests.journeys.conftest import tiny
+from tests.points import write_points
 
 __all__ = ["tiny"]
 

@@ -19,7 +19,8 @@ from storage.read import triggers as read_triggers
 from storage.read.triggers import FiringRow
 from storage.shed import current_user
 from storage.tables import Firing
-from tests.journeys.conftest import Workstation, tiny, workstation, write_points
+from tests.journeys.conftest import Workstation, tiny, workstation
+from tests.points import write_points
 from tests.waiting import until
 
 __all__ = ["tiny", "workstation"]

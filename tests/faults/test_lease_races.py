@@ -103,7 +103,7 @@ def test_a_killed_holders_lease_is_the_next_ones_and_what_its_child_inherited_is
                 assert other.take(["gpu0"], run=run) == (child is None)
                 if child is not None:
                     os.kill(child.pid, signal.SIGKILL)
-                    until(lambda run=run: other.take(["gpu0"], run=run))
+                    until(lambda run=run: other.take(["gpu0"], run=run))  # type: ignore[misc]
                 other.release()
 
 

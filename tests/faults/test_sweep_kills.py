@@ -65,7 +65,7 @@ def test_every_trial_ends_once(
         threading.Event().wait(chance.uniform(0, LONGEST_LIFE_S) if found else 0.02)
         if found is not None and processes.signal(found, signal.SIGKILL):
             killed += 1
-            until(lambda gone=found: not processes.alive(gone))
+            until(lambda gone=found: not processes.alive(gone))  # type: ignore[misc]
     sweep = waited(workstation, sweep_id, 600)
     assert sweep.status == "done", sweep.reason
     assert killed >= kills // 2, "the sweep was over too soon"

@@ -7,7 +7,8 @@ from pathlib import Path
 from storage.read import datasets as read_datasets
 from storage.read import models as read_models
 from storage.read import runs as read_runs
-from tests.journeys.conftest import Workstation, write_points
+from tests.journeys.conftest import Workstation
+from tests.points import write_points
 
 
 def test_the_first_run_ends_in_production(workstation: Workstation, tiny: Path) -> None:

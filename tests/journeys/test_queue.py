@@ -115,7 +115,7 @@ def test_stopping_ends_a_waiting_run_at_once_and_a_running_one_with_all_its_proc
     waiting = workstation.execute("true")
     workstation.wait(running, "running")
     shed = workstation.shed
-    child = until(lambda: (found := Child.read(shed.run_dir(running))) and found.identity and found)
+    child = until(lambda: found if (found := Child.read(shed.run_dir(running))) and found.identity else None)
     assert workstation.type("runs", "stop", str(waiting), str(running), "--grace", "0").code == 0
     assert workstation.run(waiting).status == "stopped"
     run = workstation.wait(running)

@@ -16,7 +16,8 @@ from storage.read import alerts as read_alerts
 from storage.read import triggers as read_triggers
 from storage.read.triggers import FiringRow
 from storage.tables import Alert
-from tests.journeys.conftest import ROOT, Workstation, write_points
+from tests.journeys.conftest import ROOT, Workstation
+from tests.points import write_points
 from tests.runners.alerting.sinks import HttpSink, http_sink
 from tests.waiting import until
 

@@ -15,8 +15,8 @@ from runners.supervision.processes import Identity, alive
 from storage import metrics
 from storage.read import models as read_models
 from storage.read import runs as read_runs
-from tests.journeys.conftest import Workstation, write_points
-from tests.points import SAVED
+from tests.journeys.conftest import Workstation
+from tests.points import SAVED, write_points
 from tests.waiting import until
 
 SLOW = (

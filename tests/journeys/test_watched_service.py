@@ -15,7 +15,8 @@ from storage.read import alerts as read_alerts
 from storage.read import models as read_models
 from storage.read import triggers as read_triggers
 from storage.read.triggers import FiringRow
-from tests.journeys.conftest import Workstation, write_points
+from tests.journeys.conftest import Workstation
+from tests.points import write_points
 from tests.runners.alerting.sinks import http_sink
 from tests.waiting import until
 

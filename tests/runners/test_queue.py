@@ -156,7 +156,7 @@ def test_the_order_of_the_lists_does_not_matter(scene: Scene, chance: random.Ran
     waiting, holding, slots, hours, limits = scene
     first = choose(waiting, holding, slots, hours, limits, 1000.0)
     for rows in (waiting, holding, slots):
-        chance.shuffle(rows)  # type: ignore[arg-type]
+        chance.shuffle(rows)
     again = choose(waiting, holding, slots, dict(reversed(hours.items())), limits, 1000.0)
     assert again == first
 
@@ -179,7 +179,8 @@ def test_no_user_holds_more_of_a_kind_than_the_limit(scene: Scene) -> None:
 def test_a_device_stays_idle_only_while_it_is_kept_for_a_run(scene: Scene) -> None:
     waiting, holding, slots, hours, _ = scene
     choice = choose(waiting, holding, slots, hours, Limits(), 1000.0)
-    taken = {name for hold in [*holding, *choice.starts] for name in hold.devices}
+    busy = [*(each.devices for each in holding), *(each.devices for each in choice.starts)]
+    taken = {name for devices in busy for name in devices}
     idle = Counter(kind_of(slot.name) for slot in slots if slot.name not in taken and not slot.stranger)
     wants = {run.run_id: demand(run.gpus, slots) for run in waiting}
     kept_for = {wants[run_id][0]: run_id for run_id in choice.reserved}

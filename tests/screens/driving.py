@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from textual.pilot import Pilot
 
@@ -25,7 +25,9 @@ class Driven:
         self.app = app
         self.pilot = pilot
 
-    async def until(self, condition: Callable[[], Found], patience: float = PATIENCE_S) -> Found:
+    async def until(
+        self, condition: Callable[[], Found | Literal[False] | None], patience: float = PATIENCE_S
+    ) -> Found:
         """Wait until `condition` gives something true, and return that."""
         deadline = time.monotonic() + patience
         while True:

@@ -70,7 +70,7 @@ async def test_what_was_labelled_is_saved_as_a_version_of_its_dataset(shed: Shed
         await driven.sees("Nothing was labelled that is not saved.")
         for place in range(10):
             await driven.pilot.press("12"[place % 2])
-            await driven.until(lambda place=place: len(labels(shed)) == place + 1)
+            await driven.until(lambda place=place: len(labels(shed)) == place + 1)  # type: ignore[misc]
         await driven.sees("10 labelled.", "10 not saved yet")
         await driven.press("F")
         await driven.sees("becomes a version of the dataset of labels")

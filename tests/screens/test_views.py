@@ -48,7 +48,7 @@ async def test_every_view_is_whole_at_every_size(lived_in: Shed) -> None:
             await driven.pilot.resize_terminal(*size)
             for view in VIEWS:
                 await driven.press(str(view.number))
-                await driven.until(lambda view=view: view.name == driven.app.screen.VIEW)  # type: ignore[attr-defined]
+                await driven.until(lambda view=view: view.name == driven.app.screen.VIEW)  # type: ignore[attr-defined,misc]
                 if wrong := faults(driven, size):
                     told[f"{view.name} at {size}"] = wrong
     assert told == {}

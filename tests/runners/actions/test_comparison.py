@@ -11,8 +11,7 @@ from runners.actions.pipelines import run_pipeline
 from storage.errors import UsageError
 from storage.shed import Shed, open_shed
 from storage.write import runs as write_runs
-from tests.journeys.conftest import write_points
-from tests.points import changed, points_project
+from tests.points import changed, points_project, write_points
 from tests.scenes import run_of
 
 

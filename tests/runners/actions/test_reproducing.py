@@ -16,8 +16,7 @@ from storage.read import models as read_models
 from storage.read import runs as read_runs
 from storage.shed import Shed, open_shed
 from storage.tables import Run
-from tests.journeys.conftest import write_points
-from tests.points import changed, points_project
+from tests.points import changed, points_project, write_points
 from tests.scenes import run_of
 
 

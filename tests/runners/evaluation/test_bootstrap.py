@@ -17,7 +17,8 @@ from storage.errors import RunFailed, UsageError
 from storage.project import Task
 
 Floats = NDArray[np.float64]
-CASES = [(task, metric) for task in ("binary", "multiclass", "regression") for metric in metrics_of(task)]
+TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
+CASES = [(task, metric) for task in TASKS for metric in metrics_of(task)]
 
 
 def _rows(task: Task, n: int, seed: int = 0, noise: float = 1.0) -> tuple[Floats, Floats]:

@@ -62,7 +62,7 @@ def test_rare_values_are_put_together_as_other() -> None:
 
 
 def test_missing_and_empty_values_are_slices_of_their_own() -> None:
-    texts = np.ma.array(["a", "a", "a", "", "", "hidden", None], mask=[0, 0, 0, 0, 0, 1, 0], dtype=object)
+    texts = np.ma.array(["a", "a", "a", "", "", "hidden", None], mask=[0, 0, 0, 0, 0, 1, 0], dtype=object)  # type: ignore[type-var,arg-type]
     numbers = np.array([1.0, 1.0, 1.0, np.nan, 2.5, np.nan, np.nan])
     flags = np.array([True, True, True, True, False, False, False])
     zeros = np.zeros(7)

@@ -146,7 +146,7 @@ def test_classes_are_sorted_as_what_they_are(
     ],
 )
 def test_a_column_that_cannot_be_a_feature_is_named(
-    con: duckdb.DuckDBPyConnection, features: dict[str, list[str]], kind: type[TrainshedError], said: str
+    con: duckdb.DuckDBPyConnection, features: dict[str, Any], kind: type[TrainshedError], said: str
 ) -> None:
     rows = """select i % 2 as late, i * 0.5 as distance, 'n' || i as name, now() as at, current_date as day,
                      [i] as list, cast(null as double) as void, (i - 0.5) * 1e308 as vast, i as whole,

@@ -255,8 +255,8 @@ def test_only_a_token_opens_anything_but_health(client: httpx.Client, shed: Shed
     assert stranger.get("/metrics", headers=_bearer(secret)).status_code == 403
     endpoints.revoke_token(shed, "delays", "app")
     until(lambda: stranger.post("/predict", json=RECORD, headers=_bearer(secret)).status_code == 401)
-    path = shed.endpoint_dir("delays") / "tokens.json"
-    assert path.stat().st_mode & 0o777 == 0o600 and secret not in path.read_text()
+    kept = shed.endpoint_dir("delays") / "tokens.json"
+    assert kept.stat().st_mode & 0o777 == 0o600 and secret not in kept.read_text()
 
 
 def test_other_hosts_and_web_pages_are_turned_away(client: httpx.Client) -> None:

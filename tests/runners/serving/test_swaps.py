@@ -97,7 +97,7 @@ def test_what_must_not_serve_never_does_and_an_alert_says_why(shed: Shed, tmp_pa
             write_models.promote(shed, version.id or 0, override="a test")  # the alias moves past every gate
             if said == "crashed":
                 _kill_the_trial(shed)
-            found = until(lambda said=said: said in endpoints.status(shed, "delays").trouble)  # type: ignore[misc]
+            until(lambda said=said: said in endpoints.status(shed, "delays").trouble)  # type: ignore[misc]
             found = endpoints.status(shed, "delays")
             assert found.version == 1 and found.state == "serving"
             assert client.post("/predict", json=RECORD).json()["version"] == 1

@@ -244,9 +244,9 @@ def test_a_run_that_ends_while_others_are_looked_at_is_seen_in_the_next_step(sta
     advance = EndsMeanwhile(stage.shed, stage.sweep, stage.orders, stage.request, stage.told.append)
     stage.advance = advance
     for run_id, value in ((1, 0.25), (2, 0.75)):
-        advance.meanwhile = partial(stage.does, run_id, value)  # type: ignore[method-assign]
+        advance.meanwhile = partial(stage.does, run_id, value)
         assert stage.tick()
-        advance.meanwhile = lambda: None  # type: ignore[method-assign]
+        advance.meanwhile = lambda: None
         assert stage.tick() is (run_id == 1)
     assert stage.trials == [("done", 0.25), ("done", 0.75)]
 

@@ -65,7 +65,7 @@ def test_a_state_without_torch_comes_back_as_it_was(state: Any, tmp_path_factory
 
 def test_arrays_and_the_state_of_chance_come_back_without_torch(place: Checkpoints) -> None:
     chance = np.random.default_rng(3)
-    state = {
+    state: dict[str, Any] = {
         "weights": np.arange(6, dtype="float16").reshape(2, 3),
         "best": np.float64(0.5),
         "count": np.int32(7),

@@ -21,7 +21,7 @@ def says(project: Project, source: str, **how: object) -> list[str]:
     """The lines that `train(run)` with this body prints."""
     body = "\n".join(f"    {line}" for line in source.strip().splitlines())
     project.write(pipeline=f"def train(run):\n{body}\n")
-    ended = project.call(**how)  # type: ignore[arg-type]
+    ended = project.call(**how)
     assert ended.ok["model"] is None
     return ended.out.splitlines()
 

@@ -67,7 +67,7 @@ def test_numbers_of_any_kind_are_kept(tmp_path: Path) -> None:
 
     writer = Writer(str(tmp_path))
     for value in (1, True, 1.0, np.float32(1), np.int64(1), np.array(1.0), torch.tensor(1.0), torch.tensor(1)):
-        writer.log({"x": value}, np.int64(3))
+        writer.log({"x": value}, np.int64(3))  # type: ignore[arg-type]
     writer.close()
     assert metrics.read(tmp_path, "x").value.tolist() == [1.0] * 8
     assert steps(tmp_path, "x") == [3] * 8
@@ -99,7 +99,7 @@ def test_a_wrong_value_is_named_also_after_right_ones(tmp_path: Path) -> None:
     writer = Writer(str(tmp_path))
     writer.log({"loss": 1.0}, 0)
     with pytest.raises(TypeError, match="'loss' is one number"):
-        writer.log({"loss": "high"}, 1)  # type: ignore[dict-item]
+        writer.log({"loss": "high"}, 1)
     writer.close()
     assert steps(tmp_path) == [0]
 
