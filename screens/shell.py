@@ -52,6 +52,7 @@ class Standing:
     running: int = 0
     queued: int = 0
     waiting: int = 0
+    read_only: bool = False
 
 
 class Shell(Acting, App[int]):
@@ -162,6 +163,7 @@ class Shell(Acting, App[int]):
                 found.get("running", 0),
                 found.get("queued", 0),
                 counts.versions_waiting(shed) + alerts.unacknowledged(shed),
+                read_only=not shed.writable,
             )
 
         try:

@@ -77,6 +77,11 @@ class Shed:
     def locks(self) -> Path:
         return self.root / "locks"
 
+    @property
+    def writable(self) -> bool:
+        """Whether this process may write in it: by its mount, and by the modes of its files."""
+        return os.access(self.db, os.W_OK) and os.access(self.locks, os.W_OK)
+
     def run_dir(self, run_id: int) -> Path:
         return self.root / "runs" / str(int(run_id))
 
@@ -136,11 +141,7 @@ class Shed:
 
         With `wait=False` it yields False at once when somebody else holds it. Any number may hold it `shared` at once.
         """
-        path = self.locks / checked_name(name, "lock")
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-        except OSError as err:
-            raise ShedError(f"cannot open a lock file: {err.strerror}", place=str(path)) from err
+        fd = self._opened_lock(self.locks / checked_name(name, "lock"))
         try:
             try:
                 kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
@@ -148,11 +149,24 @@ class Shed:
             except BlockingIOError:
                 yield False
                 return
-            with suppress(PermissionError):
+            with suppress(OSError):
                 os.fchmod(fd, 0o660)
             yield True
         finally:
             os.close(fd)
+
+    def _opened_lock(self, path: Path) -> int:
+        """Its descriptor; in a read-only shed one to see whether somebody holds it."""
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        except OSError as err:
+            if self.writable:
+                raise ShedError(f"cannot open a lock file: {err.strerror}", place=str(path)) from err
+        try:
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as err:
+            message, todo = _SAYINGS["readonly"]
+            raise ShedError(message, place=str(self.root), todo=todo) from err
 
     def close(self) -> None:
         self._engine.dispose()

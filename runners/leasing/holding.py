@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,7 @@ from storage.errors import ShedError, UsageError
 from storage.shed import Shed
 
 DEVICE = re.compile(r"(gpu|cpu)(0|[1-9]\d{0,3})")
+TURN = "leases"  # the file of the short lock
 TURN_S = 10.0  # a look or a grant takes about a millisecond
 
 
@@ -125,6 +126,8 @@ def holders(shed: Shed) -> dict[str, list[Holder]]:
         ShedError: when the lock files cannot be used.
     """
     found: dict[str, list[Holder]] = {}
+    if not (shed.locks / TURN).exists():
+        return found  # nobody ever took one, and here the shed may be read-only
     with _turn(shed):
         for path in sorted(shed.locks.iterdir()):
             if DEVICE.fullmatch(path.name):
@@ -184,7 +187,8 @@ def _claims(device: Path) -> list[dict[str, Any]]:
     for path in device.parent.glob(f"{device.name}.claim.*"):
         fd = lockfiles.opened(path)
         if lockfiles.lock(fd):
-            path.unlink()
+            with suppress(OSError):  # who may only look leaves it there
+                path.unlink()
             lockfiles.give_up(fd)
         else:
             found.append(lockfiles.described(fd))
@@ -230,7 +234,7 @@ def _abandon(lease: Lease) -> None:
 @contextmanager
 def _turn(shed: Shed) -> Iterator[None]:
     """One process at a time looks at the locks or takes some."""
-    path = shed.locks / "leases"
+    path = shed.locks / TURN
     try:
         fd = lockfiles.opened(path)
     except OSError as err:

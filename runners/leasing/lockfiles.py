@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -17,12 +18,19 @@ LONGEST = 1 << 16
 def opened(path: Path, mode: int = 0o660) -> int:
     """A descriptor of the file, which is made where it is missing; it has its `mode` from its first instant.
 
+    Where it may only be read, that is what the descriptor is for: enough to see whether somebody holds it.
+
     Raises:
         OSError: as `os.open` does.
     """
     while True:
         with suppress(FileNotFoundError):
-            return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except OSError as err:
+                if err.errno not in (errno.EROFS, errno.EACCES):
+                    raise
+                return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:

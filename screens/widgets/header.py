@@ -45,6 +45,8 @@ class Header(Acting, Painted):
         if age > STALE_S:
             told = f"{age:.0f} s ago" if age < 60 else figures.ago(time.time() - age)
             parts.append([Span(f"updated {told}", "attention")])
+        if standing.read_only:
+            parts.append([Span("read-only", "attention")])
         if standing.running:
             parts.append([Span("●", "running"), Span(f" {standing.running} running")])
         if standing.queued:
