@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from runners.actions import canaries, endpoints
+from runners.actions.replaying import Replay
+from runners.evaluation.replayed import Changed
 from runners.monitoring.drift import ColumnDrift
 from runners.monitoring.harm import ColumnHarm
 from runners.serving.figures import Figures
 from screens.monitor import drift_told
 from screens.prediction import PredictionPage
+from screens.rollout_report import shadow_told
 from screens.rollout_verbs import asked
 from screens.serving import Serving
 from screens.widgets.health import vitals
@@ -111,11 +116,45 @@ async def test_a_canary_stands_under_the_curves_and_is_given_up_after_a_second_k
     assert found is not None and found.verdict == "aborted"
 
 
-def test_what_is_tried_is_a_version_with_a_share_and_a_kind() -> None:
-    assert asked("candidate") == ("candidate", "canary", None)
-    assert asked("v7 20 %") == asked("v7 20%") == ("v7", "canary", 20.0)
-    assert asked("v7 shadow 2.5") == ("v7", "shadow", 2.5)
-    with pytest.raises(UsageError, match='"soon"'):
+async def test_a_shadow_and_a_split_are_begun_and_reported_by_keys_of_their_own(shed: Shed) -> None:
+    folder, version = endpoint_of(shed)
+    answered(folder, version, RECORD)
+    version_of(shed, 0.1, alias="candidate")
+    async with driving(shed, size=(120, 40)) as driven:
+        await in_serving(driven)
+        await driven.press("r")
+        await driven.sees("Only a shadow or an A/B split has a report")
+        await driven.press("s")
+        await driven.sees("ask another version beside", "trainshed endpoints shadow start delays")
+        await driven.press("enter")
+        await driven.sees("● shadow v2", "100 %")
+        await driven.press("b")
+        await driven.sees("v2 is tried already")
+        await driven.press("A", "ctrl+y")
+        await driven.sees("‖ shadow v2")
+        await driven.press("b")
+        await driven.sees("split the requests")
+        await driven.press("end")
+        await driven.type(" 30")
+        await driven.press("enter")
+        await driven.sees("● A/B split v2", "30 %")
+        await driven.press("r")
+        await driven.sees("delays: A/B split", "share the requests", "Too few requests with a truth")
+
+
+def test_the_report_of_a_shadow_tells_where_it_says_something_else() -> None:
+    whole = Changed("", "", 200, 30, 12, 8, 0.04, None, None)
+    of_carrier = replace(whole, column="carrier", value="U|A")
+    told = shadow_told(Replay("delays", "delays", {1: 200}, 2, 200, 0, "", whole, [of_carrier], []))
+    assert "**30** of 200 rows" in told and "12 right only in the shadow, 8 only in production" in told
+    assert "| carrier | U\\|A | 200 | 30 |" in told
+
+
+def test_what_is_tried_is_a_version_with_a_share_of_the_requests() -> None:
+    assert asked("candidate") == ("candidate", {})
+    assert asked("v7 20 %") == asked("v7 20%") == ("v7", {"percent": 20.0})
+    assert asked("v7 key=carrier 2.5") == ("v7", {"key": "carrier", "percent": 2.5})
+    with pytest.raises(UsageError, match="soon"):
         asked("v7 soon")
 
 
