@@ -160,3 +160,13 @@ def test_the_walk_of_a_prediction_is_one_object_for_programs(call: Call, served:
     assert [kind for kind in walk if kind in ("prediction", "model version", "gate", "run", "code", "firing")] == [
         "prediction", "model version", "gate", "run", "code", "firing",
     ]  # fmt: skip
+
+
+def test_of_a_tensor_that_was_asked_the_walk_tells_the_shape(call: Call, served: Shed) -> None:
+    line = {
+        "id": "5" * 24, "at": 1.0, "ms": 2.0, "version": 2, "digest": "d", "route": "predict",
+        "out": [{"label": "cat"}], "rows": [{"x": [[[0.5] * 64] * 64], "three": [1, 2, 3]}],
+    }  # fmt: skip
+    (served.endpoint_dir("delays") / "log" / "p-2-1.jsonl").write_text(json.dumps(line) + "\n")
+    told = call("lineage", "5" * 24, "--json").lines[0]["back"]
+    assert told["facts"]["inputs"] == {"x": "1 × 64 × 64 values", "three": [1, 2, 3]}
