@@ -11,7 +11,7 @@ import onnxruntime
 SIGNATURE = json.loads(Path(__file__).with_name("signature.json").read_text("utf-8"))
 SESSION = onnxruntime.InferenceSession(Path(__file__).with_name("model.onnx"), providers=["CPUExecutionProvider"])
 KINDS = {"DOUBLE": "f8", "FLOAT": "f4", "FLOAT16": "f2", "INT64": "i8", "INT32": "i4", "BOOL": "?", "STRING": "O"}
-NULLS = {"nan": float("nan"), "empty": "", "lowest": -(2**63)}
+NULL = {"nan": float("nan"), "empty": "", "lowest": -(2**63)}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -28,9 +28,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def predicted(self, records: list[dict[str, float]]) -> list[dict[str, float]]:
         feeds, names = {}, [out["name"] for out in SIGNATURE["outputs"]]
-        for each in SIGNATURE["inputs"]:
-            cells = [NULLS[each["null"]] if (v := record[each["name"]]) is None else v for record in records]
-            feeds[each["name"]] = np.array(cells, KINDS[each["onnx"]]).reshape(len(cells), *np.shape(cells)[1:] or [1])
+        for i in SIGNATURE["inputs"]:
+            cells = np.array([NULL[i["null"]] if (v := r[i["name"]]) is None else v for r in records], KINDS[i["onnx"]])
+            feeds[i["name"]] = cells.reshape(cells.shape + (1,) * (len(i["shape"]) - cells.ndim))
         columns = [np.asarray(values).tolist() for values in SESSION.run(names, feeds)]
         if SIGNATURE["task"] == "multiclass":
             columns[0] = [dict(zip(SIGNATURE["classes"], row, strict=True)) for row in columns[0]]

@@ -30,7 +30,7 @@ async def test_a_canary_is_begun_watched_given_up_and_the_next_one_promotes_itse
             await driven.press("c")
             await driven.sees("try another version", "candidate", "as [serve.canary] says")
             await driven.press("enter")
-            await driven.sees("v2 has not passed the gate")  # and nothing has begun
+            await driven.sees("V2 has not passed the gate")  # and nothing has begun
             write_models.judge(shed, second.id or 0, None, passed=True, evidence={})
             await driven.press("c")
             await driven.sees("try another version")
