@@ -19,14 +19,15 @@ from screens.widgets.painted import Painted
 
 
 class Told(Painted):
-    """Lines that do not change."""
+    """Lines that do not change but with the width."""
 
-    def __init__(self, lines: Sequence[Line]) -> None:
+    def __init__(self, lines: Sequence[Line] | Callable[[int], Sequence[Line]]) -> None:
         super().__init__()
-        self._told = list(lines)
+        self._told = lines
 
     def paint(self, width: int, height: int) -> Sequence[Line]:
-        return [part for each in self._told for part in folded(each, width)]
+        lines = self._told(width) if callable(self._told) else self._told
+        return [part for each in lines for part in folded(each, width)]
 
 
 class Asking(Acting, ModalScreen[str | None]):
@@ -72,14 +73,14 @@ class Agreeing(Acting, ModalScreen[str | None]):
     def __init__(
         self,
         title: str,
-        lines: Sequence[Line],
+        lines: Sequence[Line] | Callable[[int], Sequence[Line]],
         *,
         verb: str,
         reason: str | None = None,
         needs_reason: bool = False,
         dangerous: bool = False,
     ) -> None:
-        """`reason` is the placeholder of a line for one, None where none is asked for."""
+        """`lines` may depend on the width; `reason` is the placeholder of a line for one, None: none is asked for."""
         super().__init__()
         self._title, self._lines, self._verb = title, lines, verb
         self._reason, self._needs_reason, self._dangerous = reason, needs_reason, dangerous
@@ -87,7 +88,8 @@ class Agreeing(Acting, ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide" + (" dangerous" if self._dangerous else "")) as box:
             box.border_title = escaped(self._title)
-            yield Told([*self._lines, []])
+            yield Told(self._lines)
+            yield Told([[]])
             if self._reason is not None:
                 yield Input(placeholder=self._reason)
             role = "failed bold" if self._dangerous else "accent bold"

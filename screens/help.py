@@ -12,7 +12,7 @@ from textual.screen import ModalScreen, Screen
 
 from screens.acting import Acting, bindings
 from screens.actions import PLACES, Action
-from screens.ink import Line, Span, padded
+from screens.ink import Line, Span, padded, wrapped
 from screens.widgets.keys import within_reach
 from screens.widgets.painted import Painted
 
@@ -31,7 +31,9 @@ class Sheet(Acting, Painted):
         for title, told in self._groups:
             lines += [[Span(title, "bold")]] if not lines else [[], [Span(title, "bold")]]
             for each, action in told:
-                lines.append([*padded([Span(each, "accent")], wide), Span(action.tells)])
+                first, *rest = wrapped(action.tells, max(20, width - wide - 1))  # beside a scroll bar
+                lines.append([*padded([Span(each, "accent")], wide), *first])
+                lines += [[Span(" " * wide), *part] for part in rest]
         return lines
 
 

@@ -83,9 +83,7 @@ def working_row(each: AtWork, now: float) -> Row:
         [Span(f"{share * 100:.0f} %" if run.progress is not None else "")],
         [
             Span(
-                f"{figures.duration(round(left))} left"
-                if left is not None
-                else figures.duration(now - (run.started_at or now)),
+                f"{figures.about(left)} left" if left is not None else figures.duration(now - (run.started_at or now)),
                 "dim",
             )
         ],

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 LABEL = 22
 VALUE = 12
+WITH_ERRORS = 74  # cells, from which on the error of each contribution stands behind it
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ class PredictionPage(View[None, Found]):
             return [*wrapped(told, width, "dim"), [], *self._inputs()]
         explained = found.explained
         top = max((abs(each.contribution) for each in explained.columns), default=0.0) or 1.0
-        half = max(4, min(16, (width - LABEL - VALUE - 12) // 2))
+        figures_wide = 20 if width > WITH_ERRORS else 12
+        half = max(4, min(16, (width - LABEL - VALUE - figures_wide) // 2))
         lines: list[Line] = [
             joined([[span(explained.of, "bold")], [Span(f"{explained.base:.4f} on average", "dim")]]),
             [Span(f"{explained.prediction:.4f} here; what each column added, ± its error", "dim")],
@@ -134,7 +136,7 @@ class PredictionPage(View[None, Found]):
                     Span("│", "faint"),
                     Span(more.ljust(half), "attention"),
                     Span(f" {each.contribution:+.4f}"),
-                    Span(f" ±{each.standard_error:.4f}" if width > 74 else "", "faint"),
+                    Span(f" ±{each.standard_error:.4f}" if width > WITH_ERRORS else "", "faint"),
                 )
             )
         return lines

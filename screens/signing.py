@@ -80,10 +80,13 @@ class Signing(View[Question, Answer], Generic[Question, Answer]):
                     lambda shed: _promote(shed, name, number, override), f"production of {name} is v{number} now"
                 )
 
-        told = [*self._what_moves(number), [], *(rules(gate, 84) if gate is not None else [])]
-        if not passed:
-            why = "No gate has judged it." if gate is None else "The gate refused it."
-            told += [[], line(Span(why, "failed bold"), " An override needs a reason; it is kept in the history.")]
+        def told(width: int) -> list[Line]:
+            lines = [*self._what_moves(number), [], *(rules(gate, width) if gate is not None else [])]
+            if not passed:
+                why = "No gate has judged it." if gate is None else "The gate refused it."
+                lines += [[], line(Span(why, "failed bold"), " An override needs a reason; it is kept in the history.")]
+            return lines
+
         dialog = Agreeing(
             f"promote {name} v{number}",
             told,
@@ -118,7 +121,9 @@ class Signing(View[Question, Answer], Generic[Question, Answer]):
                     lambda shed: _approve(shed, name, number, reason), f"{name} v{number} is approved and in production"
                 )
 
-        told = [*self._what_moves(number), [], *(rules(details.gate, 84) if details.gate is not None else [])]
+        def told(width: int) -> list[Line]:
+            return [*self._what_moves(number), [], *(rules(details.gate, width) if details.gate is not None else [])]
+
         dialog = Agreeing(f"approve {name} v{number}", told, verb="approve it", reason="why, for the history")
         self.app.push_screen(dialog, approve)
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 DRAWINGS = {"curves": "curves", "scatter": "param against metric", "parallel": "all at once"}
 MOST_CURVES = 40  # of the best trials and those at work
 BAR = 24
+LEAST_LINES = 16  # with fewer, trials and drawing take turns
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class SweepPage(Sweeping[Asked, Found]):
         self._sweep_id = sweep_id
         self._found: Found | None = None
         self._drawing = "curves"
+        self._drawn = False  # where there is room for one of them: whether it is the drawing, and not the trials
         self._by_value, self._turned_round = False, False
         self._grown = 0
 
@@ -115,6 +117,10 @@ class SweepPage(Sweeping[Asked, Found]):
 
     def on_mount(self) -> None:
         self.query_one(Grid).focus()
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.height < LEAST_LINES, "-tiny")
+        self._draw()
 
     # -- reading
 
@@ -150,12 +156,12 @@ class SweepPage(Sweeping[Asked, Found]):
         ended = sum(number for word, number in details.counts.items() if word not in ("queued", "running"))
         told = [f"sweep {sweep.id}", sweep.status, f"{ended} of {search.trials} trials"]
         told += [f"{details.counts['pruned']} pruned"] if details.counts.get("pruned") else []
-        told += [f"saved about {figures.duration(details.saved_s)}"] if details.saved_s >= 1 else []
         if sweep.name != f"sweep-{sweep.id}":
             told.insert(1, sweep.name)
         box.border_title = escaped(" · ".join(told))
         order = ("by what they came to" if self._by_value else "by trial") + (" ▼" if self._turned_round else " ▲")
-        box.border_subtitle = escaped(" · ".join([*([sweep.reason] if sweep.reason else []), order]))
+        saved = [f"saved about {figures.about(details.saved_s).lstrip('~')}"] if details.saved_s >= 1 else []
+        box.border_subtitle = escaped(" · ".join([*([sweep.reason] if sweep.reason else []), *saved, order]))
         names = list(search.space)
         columns = [
             Column("trial", "l", least=5),
@@ -288,7 +294,13 @@ class SweepPage(Sweeping[Asked, Found]):
 
     def do_drawing(self) -> None:
         drawings = list(DRAWINGS)
-        self._drawing = drawings[(drawings.index(self._drawing) + 1) % len(drawings)]
+        tiny, last = self.has_class("-tiny"), self._drawing == drawings[-1]
+        if not tiny or self._drawn:
+            self._drawing = drawings[(drawings.index(self._drawing) + 1) % len(drawings)]
+        self._drawn = not (tiny and self._drawn and last)
+        self.set_class(self._drawn, "-drawn")
+        if not self._drawn:
+            self.query_one(Grid).focus()
         self._draw_picture()
 
     def do_sort(self) -> None:

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 TRIGGERS = [
     Column("", width=1),
     Column("trigger", least=8, most=24),
-    Column("on", rank=4, role="dim"),
-    Column("watches", least=14, most=70, grow=True, rank=5),
+    Column("on", rank=2, role="dim"),
+    Column("watches", least=26, most=70, grow=True, rank=5),
     Column("does", rank=3, role="dim"),
     Column("next", "r", rank=7),
     Column("last", "r", rank=6, role="dim"),
-    Column("runs", "r", rank=2, role="dim"),
+    Column("runs", "r", rank=1, role="dim"),
 ]
 FIRINGS = [
     Column("", width=1),
@@ -38,9 +38,9 @@ FIRINGS = [
 ALERTS = [
     Column("", width=1),
     Column("", "r", rank=5, role="dim"),
-    Column("", grow=True, least=24, most=140),
+    Column("", grow=True, least=32, most=140),
     Column("", "r", rank=4),
-    Column("", "r", rank=6, most=50),
+    Column("", "r", grow=True, least=12, rank=6, most=50),
 ]
 SEVERITIES = {"info": ("·", "dim"), "warning": ("!", "attention"), "critical": ("✗", "failed")}
 MOST_FACTS = 400

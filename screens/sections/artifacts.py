@@ -30,7 +30,15 @@ class Artifacts(Section):
         self._run_id = 0
 
     def compose(self) -> ComposeResult:
-        yield Grid(opens=True)
+        yield Grid(
+            opens=True,
+            empty=[
+                [],
+                [Span("It has saved nothing yet.", "bold")],
+                [],
+                [Span("What the run saves stands here, its checkpoints and its model version.", "dim")],
+            ],
+        )
 
     @on(Grid.Chosen)
     async def _chosen(self, event: Grid.Chosen) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 
 from screens.charts.grouping import grouped, short, systems
 from screens.charts.plot import Shown
-from screens.ink import Line, Span
+from screens.ink import Line, Span, folded
 from screens.sections import Section
 from screens.widgets.chart import Chart
 from screens.widgets.painted import Painted
@@ -52,16 +53,12 @@ class Found:
 class Nothing(Painted):
     """What stands where there are no curves yet."""
 
-    DEFAULT_CSS = (
-        "Nothing { display: none; padding: 1 2; } .-bare Nothing { display: block; } .-bare Wall { display: none; }"
-    )
+    def __init__(self, lines: Sequence[Line]) -> None:
+        super().__init__()
+        self._lines = lines
 
     def paint(self, width: int, height: int) -> list[Line]:
-        return [
-            [Span("No curves yet.", "bold")],
-            [],
-            [Span("run.log({…}, step=…)", "accent"), Span(" in the training code draws them here, live.", "dim")],
-        ]
+        return [part for each in self._lines for part in folded(each, width)]
 
 
 class Charts(Section):
@@ -69,6 +66,11 @@ class Charts(Section):
 
     NAME, LETTER = "charts", "c"
     KIND: Kind = "metrics"
+    EMPTY: ClassVar[Sequence[Line]] = (
+        [Span("No curves yet.", "bold")],
+        [],
+        [Span("run.log({…}, step=…)", "accent"), Span(" in the training code draws them here, live.", "dim")],
+    )
 
     def __init__(self) -> None:
         super().__init__(classes="section")
@@ -76,7 +78,7 @@ class Charts(Section):
 
     def compose(self) -> ComposeResult:
         yield Wall()
-        yield Nothing()
+        yield Nothing(self.EMPTY)
 
     def question(self) -> Asked:
         charts = self.query(Chart)
@@ -119,6 +121,11 @@ class Machine(Charts):
 
     NAME, LETTER = "machine", "m"
     KIND: Kind = "system"
+    EMPTY: ClassVar[Sequence[Line]] = (
+        [Span("Nothing was measured yet.", "bold")],
+        [],
+        [Span("Once the run is at work: its processors, memory, disk and GPUs, second by second.", "dim")],
+    )
 
     def __init__(self) -> None:
         super().__init__()

@@ -116,7 +116,7 @@ def _diff(found: Difference | None, width: int) -> list[Line]:
         lines.append(line(Span("    psi    column                  nulls               mean", "dim")))
         for shift in shifts:
             nulls = f"{shift.nulls[0] * 100:.1f} → {shift.nulls[1] * 100:.1f} %"
-            means = " → ".join(briefly(*shift.mean))
+            means = " → ".join(briefly(*shift.mean)) if None not in shift.mean else ""
             told = padded([Span(f"{shift.psi:.3f}", SHIFTS[shift.size])], 9, "r")
             told += [Span("  "), *padded([span(shift.column)], 22), Span("  "), *padded([Span(nulls, "dim")], 18)]
             lines.append([*told, Span("  "), span(means, "dim")])

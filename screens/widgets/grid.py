@@ -372,7 +372,7 @@ class Grid(Acting, ScrollView, can_focus=True):
                 (width_of(row.cells[index]) for row in self._rows if index < len(row.cells) and not row.plain),
                 default=0,
             )
-            natural.append(min(column.most, max(column.least, width_of([Span(column.title)]), widest)))
+            natural.append(min(column.most, max(column.least, width_of([span(column.title)]), widest)))
         self._natural = natural
         if self._scrolls_columns:
             hidden = range(1, self._first_column + 1)

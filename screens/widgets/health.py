@@ -64,11 +64,12 @@ class Health(Acting, Painted):
         if endpoint is None:
             return self._empty
         lines = identity(endpoint, width)
-        pulse = self.shell.pulse
+        tall, pulse = self.screen.has_class("-high"), self.shell.pulse
+        gap: list[Line] = [[]] if tall or self._rollout is None else []  # the predictions below need lines, too
         if pulse is not None and endpoint.state != "stopped":
-            lines += [[], *vitals(pulse.beats(endpoint.name), width, tall=self.screen.has_class("-high"))]
+            lines += [*gap, *vitals(pulse.beats(endpoint.name), width, tall=tall)]
         if self._rollout is not None and is_news(self._rollout, time.time()):
-            lines += [[], *rollout_told(self._rollout, width)]
+            lines += [*gap, *rollout_told(self._rollout, width)]
         return lines
 
 

@@ -38,7 +38,9 @@ def _tree(node: Node, head: str, below: str, number: list[int]) -> list[Row]:
     held = node.facts.get("held")
     status = str(node.facts.get("status", "")) if held is None else "passed" if held else "failed"
     title: Line = [Span(head, "faint"), *([glyph(status), Span(" ")] if status else []), span(node.title, role)]
-    rows = [Row((node.id, number[0]), (title, [span(_facts(node.facts), "dim")]))]
+    facts = _facts(node.facts)
+    bare = not (node.id or facts)  # a verdict in words: it has the whole line, and there is nothing behind it
+    rows = [Row((node.id, number[0]), (title,) if bare else (title, [span(facts, "dim")]), plain=bare)]
     for place, child in enumerate(node.children):
         last = place == len(node.children) - 1
         rows += _tree(child, below + ("└ " if last else "├ "), below + ("  " if last else "│ "), number)

@@ -42,7 +42,8 @@ def rollout_told(standing: Standing, width: int, now: float | None = None) -> li
     elif standing.ended_at is not None:
         head.append([Span(f"{standing.verdict} {figures.ago(standing.ended_at, now)}", role)])
     lines: list[Line] = [cut(joined(head), width)]
-    lines += wrapped(standing.reason, width, "dim" if standing.verdict != "aborted" else "failed")[:2]
+    if standing.reason:
+        lines += wrapped(standing.reason, width, "dim" if standing.verdict != "aborted" else "failed")[:2]
     lines += [_side(standing.production, "its own"), _side(standing.second, name)]
     if standing.shift is not None:
         far = standing.shift > standing.max_shift

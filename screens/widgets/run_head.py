@@ -74,7 +74,7 @@ def head_lines(
         left.append([*bar(run.progress, 16 if width > 90 else 8), Span(f" {run.progress * 100:.0f} %")])
         remaining = time_left(details, now)
         if remaining is not None:
-            left.append([Span(f"{figures.duration(round(remaining))} left")])
+            left.append([Span(f"{figures.about(remaining)} left")])
     if run.started_at is not None:
         left.append([Span(figures.duration((run.ended_at or now) - run.started_at), "dim")])
     if run.progress_text and run.status == "running":

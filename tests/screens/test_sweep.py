@@ -71,6 +71,20 @@ async def test_what_made_the_difference_is_told_once_there_are_enough(shed: Shed
         await driven.sees("all at once")
 
 
+async def test_in_a_tiny_terminal_trials_and_drawings_take_turns(shed: Shed, stage: Stage) -> None:
+    tried(stage, 0.25, 0.75)
+    async with driving(shed, size=(40, 10)) as driven:
+        page = await in_sweep(driven)
+        await driven.sees("sweep 1", "0.2500", "0.7500 ★")
+        for drawing in ("curves", "param against metric", "all at once"):
+            await driven.press("tab")
+            await driven.sees(f"─ {drawing} ─")
+            assert "0.7500 ★" not in driven.text
+        await driven.press("tab", "j")
+        await driven.sees("0.7500 ★")
+        assert page.query_one(Grid).cursor == 1
+
+
 async def test_they_are_ordered_by_what_they_came_to(shed: Shed, stage: Stage) -> None:
     tried(stage, 0.25, 0.75, 0.5)
     async with driving(shed, size=(120, 40)) as driven:
