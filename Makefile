@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
+BENTOML := .venv-bench-bentoml
 export TRAINSHED_HOME ?= $(CURDIR)/.shed
 
 .PHONY: demo story test check lint types contracts unit faults bench picture clean help
@@ -13,7 +14,7 @@ help:
 	@echo "make test    everything: lint, types, import contracts, tests"
 	@echo "make check   lint, types and import contracts only"
 	@echo "make faults  the long forms of the fault tests"
-	@echo "make bench   our figures beside the floor and the peers, which it installs in .venv-bench; NAMES=overlay for one"
+	@echo "make bench   our figures beside the floor and the peers, which it installs in .venv-bench*; NAMES=overlay for one"
 	@echo "make picture draws docs/batch.svg, run.svg and serving.svg from the real screens: about three minutes"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -55,19 +56,22 @@ unit: $(VENV)/.installed
 faults: $(VENV)/.installed
 	$(BIN)/pytest -m slow
 
-bench: $(VENV)/.installed $(BENCH)/.installed
+bench: $(VENV)/.installed $(BENCH)/.installed $(BENTOML)/.installed
 	$(BIN)/python -m benchmarks $(NAMES)
 
-# The peers, apart from our own pins. Of .venv they see what they lack themselves: torch, for TensorBoard's writer.
-$(BENCH)/.installed: benchmarks/requirements.txt $(VENV)/.installed
-	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+# The peers, apart from our own pins, and BentoML apart from the others'. Of .venv they see what they lack themselves:
+# torch, for TensorBoard's writer, and onnxruntime.
+$(BENCH)/.installed: benchmarks/requirements.txt
+$(BENTOML)/.installed: benchmarks/requirements-bentoml.txt
+$(BENCH)/.installed $(BENTOML)/.installed: $(VENV)/.installed
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $(filter %.txt,$^)
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
-	  "$$($(BENCH)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv.pth"
+	  "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv.pth"
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(BENCH) .shed .story build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH) $(BENTOML) .shed .story build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 picture: $(VENV)/.installed
 	$(BIN)/python docs/picture.py $(BIN)/trainshed --batch -p sample_project

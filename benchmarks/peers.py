@@ -1,6 +1,7 @@
-"""The interpreters that the peers run in: `.venv-bench`, which `make bench` fills from requirements.txt, else this one.
+"""The interpreters that the peers run in: those that `make bench` fills from the requirements here, else this one.
 
-An environment of their own, since some of them ask for other versions of what trainshed is pinned to.
+Environments of their own, since some of them ask for other versions of what trainshed is pinned to, and BentoML for
+others than the rest.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-OWN = ROOT / ".venv-bench" / "bin" / "python"
-PEERS = ("tensorboard", "trackio", "mlflow", "wandb", "dvc", "polars", "pandas", "litserve", "granian", "nvitop")
+OWN = [ROOT / name / "bin" / "python" for name in (".venv-bench", ".venv-bench-bentoml")]
+PEERS = (
+    "tensorboard", "trackio", "mlflow", "wandb", "dvc", "polars", "pandas", "litserve", "granian", "bentoml", "nvitop",
+)  # fmt: skip
 FIND = "import importlib.util, sys; print(*(name for name in sys.argv[1:] if importlib.util.find_spec(name)))"
 
 
 def interpreter(peer: str) -> str | None:
     """The Python that has a peer; None where none has."""
-    return next((python for python in (str(OWN), sys.executable) if peer in _there(python)), None)
+    return next((python for python in [*map(str, OWN), sys.executable] if peer in _there(python)), None)
 
 
 def absent() -> list[str]:

@@ -25,7 +25,7 @@ from benchmarks.peers import ROOT, interpreter
 SECONDS = 2.0
 CONNECTIONS = (1, 16, 64)
 ROUNDS = 3
-PEERS = {"litserve": "/predict", "mlflow": "/invocations"}  # and where each answers
+PEERS = {"litserve": "/predict", "bentoml": "/predict", "mlflow": "/invocations"}  # and where each answers
 BARE, GRANIAN = "bare Litestar on uvicorn", "bare Litestar on granian"
 
 

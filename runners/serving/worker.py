@@ -2,8 +2,9 @@
 
 Served by uvicorn: its event loop runs in this process and its protocol can be extended, so that one socket is shared
 by all workers and outlives each, a slow client can be told from an idle one, and requests that come in the same turn
-of the loop make one batch. Granian was faster with bare handlers in the one comparison made, but keeps its
-connections to itself.
+of the loop make one batch. Granian keeps its connections to itself. Around a bare handler it takes as much of the
+processor for a request where one comes at a time, and less where many do (of 16 a tenth, of 64 a quarter), while 99 of
+100 are answered now sooner, now later (benchmarks/README.md): less than sharing batches brings.
 
 It listens on a socket that it inherits, and is told by lines of JSON on another which version to serve.
 """
