@@ -16,12 +16,13 @@ from storage.shed import Shed
 
 SKIP, UNDO, QUIT = "s", "u", "q"
 SHOWN = 40  # characters of a value
+NOTHING = "nothing to label: no prediction without a truth is left that you have not labelled"
 
 
 def ask(out: Output, shed: Shed, queue: Queue) -> int:
     """Ask about each candidate, a key a label; returns how many were labelled."""
     if not queue.candidates:
-        out.note("nothing to label: no prediction without a truth is left that you have not labelled")
+        out.note(NOTHING)
         return 0
     if out.json_lines or not sys.stdin.isatty():
         raise UsageError("this asks on a terminal", todo="`trainshed label queue` and `label answer` do without")
@@ -60,7 +61,7 @@ def show_queue(out: Output, queue: Queue) -> None:
         table.rows = [[c.id, str(c.row), said(c), c.why] for c in queue.candidates]
         out.table(table)
     elif not out.json_lines:
-        out.note("nothing to label")
+        out.note(NOTHING)
 
 
 def show_batch(out: Output, batch: Batch) -> None:

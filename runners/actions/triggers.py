@@ -28,7 +28,7 @@ from runners.triggers import (
 from runners.triggers.inspecting import Inspector
 from runners.triggers.orders import Orders
 from storage.errors import UsageError, nearest
-from storage.globs import Found, expand
+from storage.globs import WILD, Found, expand
 from storage.project import ProjectSpec, load_project
 from storage.read import datasets as read_datasets
 from storage.read import triggers as read_triggers
@@ -108,10 +108,20 @@ def add(shed: Shed, project_dir: Path, names: Sequence[str] = ()) -> AddedTrigge
             spec=orders.said(given.spec),
             request=orders.keep(home, given),
         )
+        warnings += _warnings(spec, given.spec)
         _begin(shed, trigger, given, spec)
         added.append(trigger)
         new += [name] if is_new else []
     return AddedTriggers(added, new, _forgotten(shed, project_dir, set(known)), starting.ensure(shed), warnings)
+
+
+def _warnings(spec: ProjectSpec, trigger: TriggerSection) -> list[str]:
+    """What a person will wonder at."""
+    patterns = [glob for globs in spec.dataset.globs.values() for glob in globs]
+    if trigger.on != "new-data" or any(WILD.search(pattern) for pattern in patterns):
+        return []
+    unnoticed = "a new one beside it goes unnoticed, unless a pattern such as data/*.csv takes it in"
+    return [f"[dataset] names no files but {', '.join(patterns)}: {unnoticed}"]
 
 
 def _begin(shed: Shed, trigger: Trigger, given: Orders, spec: ProjectSpec) -> None:

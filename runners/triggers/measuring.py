@@ -82,7 +82,7 @@ class Measuring:
         try:
             return self.measure(self.shed, load_project(self.orders.project_dir), self.orders.spec)
         except TrainshedError as err:
-            return Found(err.message)
+            return Found(f"{err.place}: {err.message}" if err.place else err.message)
         except duckdb.Error as err:  # as when a file of the log becomes another one while it is read
             return Found(str(err).partition("\n")[0])
 

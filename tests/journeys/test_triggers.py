@@ -75,6 +75,13 @@ def test_a_new_file_is_learnt_from_once_and_promoted(workstation: Workstation, t
     assert [line["decision"] for line in history.lines[:-1]] == ["retrain", "begin"]
 
 
+def test_who_adds_a_trigger_that_no_new_file_can_reach_is_told(workstation: Workstation, tiny: Path) -> None:
+    path = tiny / "trainshed.toml"
+    path.write_text(path.read_text().replace("data/*.csv", "data/one.csv") + NEW_DATA)
+    (warning,) = workstation.type("triggers", "add", "-p", tiny).finished["warnings"]
+    assert warning.startswith("[dataset] names no files but data/one.csv: a new one beside it goes unnoticed")
+
+
 def test_a_half_written_file_counts_when_it_is_whole(workstation: Workstation, tiny: Path) -> None:
     add(workstation, tiny)
     write_points(tiny / "data" / "whole", seed=2)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from runners.actions import triggers
 from runners.agency.home import Home
 from runners.triggers import acting, orders
 from runners.triggers.orders import Orders
@@ -118,9 +117,14 @@ def test_new_data_that_a_schedule_has_learnt_before_is_not_learnt_again(project:
     assert project.go_on(project.notice("new-data")).run_id == run
 
 
-def test_a_person_who_fires_a_trigger_twice_gets_one_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runners.agency.starting.ensure", lambda shed: False)  # what is queued stays queued
-    first = triggers.fire(project.shed, "schedule")
-    second = triggers.fire(project.shed, "schedule")
-    assert first.run is not None and second.run is not None and first.run.id == second.run.id
-    assert not first.joined and second.joined
+def test_what_a_person_fires_joins_a_run_that_is_at_work_and_no_other(project: Project) -> None:
+    trigger, given = project.triggers["schedule"]
+    launched = []
+    for turn in range(3):
+        if turn == 2:
+            project.end(launched[0])
+        firing = project.firing(project.notice("schedule", f"{acting.BY_HAND} {turn}"))
+        run = acting.launch(project.shed, trigger, given, firing)
+        assert run is not None
+        launched.append(run.id)
+    assert launched[0] == launched[1] != launched[2]
