@@ -24,7 +24,7 @@ def show_started(out: Output, found: Started) -> None:
     out.say(f"{found.model} v{found.version} {word} at {found.url}", "green")
     if found.token:
         out.say(f"token, told only now: {found.token}")
-    out.say(f"its documentation, with an example to send: {found.url}/schema")
+    out.say(f"its documentation, with an example to send: {found.url}/schema (the token is the password)")
 
 
 def show_endpoints(out: Output, found: list[EndpointStatus]) -> None:

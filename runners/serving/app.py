@@ -16,7 +16,7 @@ from litestar.params import FromPath
 from litestar.types import Receive, Scope, Send
 
 from runners.serving import explaining, metrics, openapi, openinference, ports, predicting
-from runners.serving.door import Door
+from runners.serving.door import NO_PATH, Door
 from runners.serving.refusals import Refused
 from runners.serving.state import Serving
 
@@ -122,7 +122,8 @@ def _refused(serving: Serving, request: Request[Any, Any, Any], err: Refused) ->
 
 def _http(serving: Serving, request: Request[Any, Any, Any], err: HTTPException) -> Response[Any]:
     serving.figures.add("refused" if err.status_code < 500 else "failed")
-    return Response({"error": err.detail}, status_code=err.status_code, headers=err.headers or {})
+    detail = NO_PATH if err.status_code == 404 else err.detail
+    return Response({"error": detail}, status_code=err.status_code, headers=err.headers or {})
 
 
 def _broken(request: Request[Any, Any, Any], err: Exception) -> Response[Any]:

@@ -8,6 +8,8 @@ Who comes by the Unix socket is the endpoint's own user, as its file's mode says
 from __future__ import annotations
 
 import time
+from base64 import b64decode
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -20,6 +22,8 @@ from runners.serving.state import Serving
 
 HEALTH = frozenset({"/health", "/v2/health/live", "/v2/health/ready"})
 ADMIN = frozenset({"/metrics"})
+NO_PATH = "no such path: GET /schema tells which there are"
+PAGE = "/schema"  # which a browser may open with the token as its password: nowhere else do browsers remember one
 OWN = "/admin"  # and what is below it: by the Unix socket alone
 
 Scope = Any
@@ -102,7 +106,7 @@ class Door:
                 raise Refused(415, "compressed bodies are not taken")
         path = scope["path"]
         if "//" in path or (path[-1:] == "/" and path != "/"):  # the routes would take it for another path
-            raise Refused(404, "no such path")
+            raise Refused(404, NO_PATH)
         if length is not None and int(length) > self._serving.max_body:
             raise Refused(413, f"the body is longer than {self._serving.rules.max_body_mb:g} MB")
         if self._own:
@@ -122,17 +126,31 @@ class Door:
         if forwarded is not None and forwarded.lower() != b"https":
             raise Refused(403, "the proxy was asked without TLS: ask it by https")
 
-    def _check_token(self, path: str, token: bytes | None, visit: Visit) -> None:
-        if token is None or token[:7].lower() != b"bearer ":
-            raise Refused(401, "no token: send Authorization: Bearer …, as `trainshed endpoints tokens create` told it")
-        known = self._serving.tokens.known(token[7:].strip())
+    def _check_token(self, path: str, header: bytes | None, visit: Visit) -> None:
+        page = path == PAGE
+        secret = _secret_in(header or b"", page)
+        if not secret:
+            told = "no token: send Authorization: Bearer …, as `trainshed endpoints tokens create` told it"
+            raise Refused(401, told, password=page)
+        known = self._serving.tokens.known(secret)
         if known is None:
-            raise Refused(401, "this token is unknown, or revoked")
+            raise Refused(401, "this token is unknown, or revoked", password=page)
         visit.token = known.name
         if path.startswith(OWN):
             raise Refused(403, "only by the Unix socket in the endpoint's folder")
         if known.scope != "admin" and path in ADMIN:
             raise Refused(403, "this token's scope is predict; this needs admin")
+
+
+def _secret_in(header: bytes, page: bool) -> bytes:
+    """The token that an Authorization header holds; empty where it holds none."""
+    kind, _, rest = header.partition(b" ")
+    if kind.lower() == b"bearer":
+        return rest.strip()
+    if page and kind.lower() == b"basic":
+        with suppress(ValueError):
+            return b64decode(rest.strip(), validate=True).partition(b":")[2]
+    return b""
 
 
 async def body_of(receive: Receive, most: int) -> bytes:

@@ -5,7 +5,6 @@ A record is decoded straight into a struct made for the signature, so that every
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from runners.packaging.signature import Input, Signature
 from runners.serving.refusals import Refused
+from runners.serving.wording import refused
 
 Feeds = dict[str, npt.NDArray[Any]]
 Row = Any  # an instance of the struct that `Form` makes
@@ -27,9 +27,6 @@ ELEMENTS: dict[str, Any] = {
 LARGEST = {"FLOAT": float(np.finfo(np.float32).max), "FLOAT16": float(np.finfo(np.float16).max)}
 INTEGERS = {"INT64": 2**63 - 1, "INT32": 2**31 - 1}
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_AT = re.compile(r" - at `\$(.*)`$", re.S)
-_NAMED = re.compile(r"(?:missing required|contains unknown) field `(.*?)`", re.S)
-_ROW = re.compile(r"^\[(\d+)\]")
 
 
 class Form:
@@ -60,9 +57,9 @@ class Form:
         except msgspec.ValidationError as err:
             if self._holds_columns(body):
                 return None
-            raise _refused(err) from None
+            raise refused(err, list(self._places)) from None
         except UNREADABLE as err:
-            raise _malformed(err) from None
+            raise malformed(err) from None
 
     def several(self, body: bytes, most: int) -> tuple[Feeds, int]:
         """The inputs of a list of records, or of columns, and how many rows they are. Raises Refused."""
@@ -73,9 +70,9 @@ class Form:
                 return self.feeds(records), len(records)
             columns = msgspec.structs.astuple(self._columns.decode(body))
         except msgspec.ValidationError as err:
-            raise _refused(err) from None
+            raise refused(err, list(self._places)) from None
         except UNREADABLE as err:
-            raise _malformed(err) from None
+            raise malformed(err) from None
         n = len(columns[0])
         _check_count(n, most)
         for given, values in zip(self.inputs, columns, strict=True):
@@ -200,19 +197,7 @@ def _check_count(n: int, most: int) -> None:
         raise Refused(413, f"{n:,} rows, at most {most:,} in one request")
 
 
-def _malformed(err: Exception) -> Refused:
+def malformed(err: Exception) -> Refused:
+    """What is no JSON at all."""
     why = "nested too deep" if isinstance(err, RecursionError) else str(err).removeprefix("JSON is malformed: ")
     return Refused(400, f"not JSON: {why}")
-
-
-def _refused(err: msgspec.ValidationError) -> Refused:
-    """The decoder's words, with the column that they are about."""
-    message = str(err)
-    where = _AT.search(message)
-    path = where[1] if where else ""
-    message = _AT.sub("", message).replace("`", '"')
-    row = _ROW.match(path)
-    path = _ROW.sub("", path) if row else path
-    name = _NAMED.search(str(err))
-    column = name[1] if name else path.removeprefix(".").removesuffix("[...]").partition("[")[0] or None
-    return Refused(422, message[0].lower() + message[1:], column, int(row[1]) if row else None)

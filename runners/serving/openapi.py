@@ -20,8 +20,8 @@ def document(name: str, url: str, version: Version) -> dict[str, Any]:
     signature = Signature.from_json(version.signature)
     record = _record(signature.inputs)
     prediction = _prediction(signature)
-    about = {"id": {"type": "string"}, "model": {"type": "string"}, "version": {"type": "integer"},
-             "digest": {"type": "string"}}  # fmt: skip
+    of = {"model": {"type": "string"}, "version": {"type": "integer"}, "digest": {"type": "string"}}
+    about = {"id": {"type": "string"}, **of}
     one = {"type": "object", "required": [*about, "prediction"], "properties": {**about, "prediction": prediction}}
     many = {
         "type": "object",
@@ -76,7 +76,7 @@ def document(name: str, url: str, version: Version) -> dict[str, Any]:
             "/explain": {
                 "post": _operation(
                     "Tell how much each column contributes to the prediction of one record.",
-                    {"allOf": [{"type": "object", "required": list(about), "properties": about}, _EXPLANATION]},
+                    {"allOf": [{"type": "object", "required": list(of), "properties": of}, _EXPLANATION]},
                     body={"schema": {"$ref": "#/components/schemas/Record"}, "example": version.example},
                 )
             },
@@ -125,13 +125,13 @@ _ERROR = {
     "required": ["error"],
     "properties": {"error": {"type": "string"}, "field": {"type": "string"}, "row": {"type": "integer"}},
 }
-_NUMBER = {"type": "number"}
+_NUMBER = {"type": ["number", "null"]}  # null where the model gives no finite number
 _EXPLANATION: dict[str, Any] = {
     "type": "object",
     "required": ["base", "prediction", "of", "rows", "columns"],
     "properties": {
-        "base": {"type": "number", "description": "The mean prediction over the rows of the background."},
-        "prediction": {"type": "number", "description": "Base and all contributions together."},
+        "base": {**_NUMBER, "description": "The mean prediction over the rows of the background."},
+        "prediction": {**_NUMBER, "description": "Base and all contributions together."},
         "of": {"type": "string", "description": "The output explained, or the class."},
         "rows": {"type": "integer", "description": "Rows of the background."},
         "columns": {
@@ -198,7 +198,9 @@ def _record(inputs: tuple[Input, ...]) -> dict[str, Any]:
 
 
 def _value(given: Input) -> dict[str, Any]:
-    kind: dict[str, Any] = {"type": _json_type(given.onnx)}
+    kind: dict[str, Any] = {"type": [_json_type(given.onnx)]}
+    if given.type == "boolean" and given.onnx not in ("BOOL", "STRING"):
+        kind["type"].insert(0, "boolean")  # and the numbers that the model knows them as
     if given.onnx in ("INT64", "INT32"):
         most = 2**63 - 1 if given.onnx == "INT64" else 2**31 - 1
         kind |= {"minimum": -most, "maximum": most}
@@ -208,7 +210,7 @@ def _value(given: Input) -> dict[str, Any]:
             if isinstance(size, int):
                 kind |= {"minItems": size, "maxItems": size}
     elif given.null != "refused":
-        kind["type"] = [kind["type"], "null"]
+        kind["type"].append("null")
     if isinstance(given.categories, tuple):
         kind["description"] = "seen in training: " + ", ".join(str(value) for value in given.categories)
     return kind

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import msgspec
 
 from runners.serving.door import Receive, Scope, Send, answer, answer_refused, body_of
-from runners.serving.form import UNREADABLE, Feeds, Form, records
+from runners.serving.form import UNREADABLE, Feeds, Form, malformed, records
 from runners.serving.predictionlog import Answered
 from runners.serving.refusals import Refused
 from runners.serving.state import LONG_BODY, Current, Serving
+from runners.serving.wording import refused
 
 REQUEST_ID = re.compile(r"[0-9a-f]{24,40}")
 
@@ -73,9 +74,10 @@ async def feedback(serving: Serving, scope: Scope, receive: Receive, send: Send)
         body = await body_of(receive, serving.max_body)
         try:
             found = _truths.decode(body)
+        except msgspec.ValidationError as err:
+            raise refused(err, Truth.__struct_fields__) from None
         except UNREADABLE as err:
-            status = 422 if isinstance(err, msgspec.ValidationError) else 400
-            raise Refused(status, str(err).replace("`", '"')) from None
+            raise malformed(err) from None
         truths = found if isinstance(found, list) else [found]
         for place, truth in enumerate(truths):
             if not REQUEST_ID.fullmatch(truth.id):

@@ -15,6 +15,8 @@ class Refused(Exception):
         field: the column or tensor it is about.
         row: its place in the request, from 0.
         retry_s: when asking again makes sense.
+        allow: the methods that would do.
+        password: a browser shall ask its user for one.
     """
 
     status: int
@@ -23,6 +25,7 @@ class Refused(Exception):
     row: int | None = None
     retry_s: int | None = None
     allow: str = ""
+    password: bool = False
 
     def facts(self) -> dict[str, object]:
         """The answer's body."""
@@ -41,4 +44,6 @@ class Refused(Exception):
             found.append((b"allow", self.allow.encode()))
         if self.status == 401:
             found.append((b"www-authenticate", b"Bearer"))
+        if self.password:
+            found.append((b"www-authenticate", b'Basic realm="any name, and the token as the password"'))
         return found

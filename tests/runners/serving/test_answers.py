@@ -20,6 +20,7 @@ from tritonclient.utils import InferenceServerException
 from runners.actions import endpoints
 from runners.packaging.signature import Signature
 from storage import predictions
+from storage.errors import UsageError
 from storage.read import models as read_models
 from storage.shed import Shed, open_shed
 from tests.four_doors import by_onnxruntime, by_predict, by_triton
@@ -78,6 +79,34 @@ def test_what_does_not_fit_is_refused_with_the_field_named(
     assert found.status_code == status, found.text
     told = strict(found.text)
     assert told["error"] and (field is None or told["field"] == field)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({**RECORD, "distance": "far"}, "expected a number or null, got a text"),
+        ({**RECORD, "day": 1.5}, "expected an integer, got a number"),
+        ([RECORD, 5], "expected an object, got an integer"),
+        ({"distance": 1.0, "carrier": "UA"}, '"day" is missing'),
+        ({**RECORD, "carier": "UA"}, 'there is no "carier": did you mean "carrier"?'),
+        ({"rows": [RECORD]}, 'there is no "rows": expected are distance, day, carrier'),
+        ({**RECORD, "x" * 100_000: 1}, "expected are distance, day, carrier"),
+    ],
+)
+def test_a_refusal_says_in_plain_words_what_was_expected_and_what_came(
+    client: httpx.Client, body: Any, told: str
+) -> None:
+    error = client.post("/predict", json=body).json()["error"]
+    assert error.endswith(told) and len(error) < 300
+
+
+def test_feedback_and_wrong_paths_are_refused_in_plain_words_too(client: httpx.Client) -> None:
+    found = client.post("/feedback", json={"truth": True}).json()
+    assert found == {"error": '"id" is missing', "field": "id"}
+    assert client.post("/feedback", json={"id": "ab" * 12, "truth": [1]}).status_code == 422
+    assert client.post("/feedback", content=b"{").status_code == 400
+    for path in ("/", "/docs", "/predict/", "/v1/models"):
+        assert client.get(path).json() == {"error": "no such path: GET /schema tells which there are"}
 
 
 @pytest.mark.parametrize(
@@ -214,9 +243,10 @@ def test_the_documented_example_is_answered(client: httpx.Client) -> None:
 
 def test_no_request_that_the_documentation_allows_or_forbids_breaks_it(client: httpx.Client) -> None:
     url = str(client.base_url)
+    checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
     done = subprocess.run(
         [
-            Path(sys.executable).parent / "st", "run", f"{url}/schema", "--url", url, "--checks", "not_a_server_error",
+            Path(sys.executable).parent / "st", "run", f"{url}/schema", "--url", url, "--checks", checks,
             "-H", f"Authorization: {client.headers['authorization']}", "--max-examples", "10", "--continue-on-failure",
         ],
         capture_output=True, text=True, timeout=120, check=False,
@@ -276,9 +306,20 @@ def test_requests_of_one_moment_share_a_batch(client: httpx.Client) -> None:
     assert "trainshed_model_info{" in text
 
 
-def test_a_port_that_is_taken_is_told_with_its_holder(client: httpx.Client, shed: Shed) -> None:
-    from storage.errors import UsageError
+def test_a_start_of_what_serves_otherwise_says_so_and_changes_nothing(client: httpx.Client, shed: Shed) -> None:
+    assert endpoints.start(shed, "delays", port=client.base_url.port).already
+    for options, told in (
+        ({"port": 1024}, f"serves already, with port {client.base_url.port}"),
+        ({"alias": "candidate"}, "with alias production"),
+        ({"settings": {"tls_cert": "c.pem", "tls_key": "k.pem"}}, "with tls_cert not set"),
+        ({"settings": {"address": "0.0.0.0"}}, "with address 127.0.0.1"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            endpoints.start(shed, "delays", **options)
+    assert client.get("/health").status_code == 200
 
+
+def test_a_port_that_is_taken_is_told_with_its_holder(client: httpx.Client, shed: Shed) -> None:
     with pytest.raises(UsageError, match='taken by endpoint "delays"'):
         endpoints.start(shed, "delays", name="second", port=client.base_url.port)
     with socket.socket() as held:

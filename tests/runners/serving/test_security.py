@@ -69,6 +69,22 @@ def test_every_registered_route_asks_for_a_token_but_health(client: httpx.Client
                     assert stranger.get(variant, headers=_bearer(secret)).status_code in (403, 404), variant
 
 
+def test_a_browser_opens_the_documentation_and_nothing_else_with_the_token_as_its_password(
+    client: httpx.Client,
+) -> None:
+    token = client.headers["authorization"].removeprefix("Bearer ")
+    with httpx.Client(base_url=client.base_url, headers={"Accept": "text/html"}) as browser:
+        asked = browser.get("/schema")
+        assert asked.status_code == 401 and "Basic realm=" in asked.headers["www-authenticate"]
+        assert "curl" in browser.get("/schema", auth=("ana", token)).text
+        for wrong in (("ana", "ts_wrong"), (token, ""), ("", "")):
+            assert browser.get("/schema", auth=wrong).status_code == 401
+        for header in ("Basic", "Basic !", "Basic " + "A" * 50, f"Basic {token}"):
+            assert browser.get("/schema", headers={"Authorization": header}).status_code == 401
+        elsewhere = browser.post("/predict", json=RECORD, auth=("ana", token))
+        assert elsewhere.status_code == 401 and "Basic" not in elsewhere.headers["www-authenticate"]
+
+
 def test_ten_thousand_bad_tokens_lock_nobody_out(client: httpx.Client) -> None:
     port = client.base_url.port or 0
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection, connection.makefile("rb") as answers:
