@@ -22,7 +22,9 @@ app.add_typer(rollouts.shadow, name="shadow")
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")]
 Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's name; usually its model's.")]
 Name = Annotated[str | None, typer.Option("--name", help="Another name than the model's.")]
-Alias = Annotated[str, typer.Option("--alias", help="The alias that it follows.")]
+Alias = Annotated[
+    str | None, typer.Option("--alias", help="The alias that it follows; default: as before, else production.")
+]
 Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Where it listens; default: [serve] port.")]
 Address = Annotated[
     str | None, typer.Option("--address", help="Of this machine; beyond loopback only with TLS or behind a proxy.")
@@ -43,7 +45,7 @@ def start(
     context: typer.Context,
     model: Model,
     name: Name = None,
-    alias: Alias = "production",
+    alias: Alias = None,
     port: Port = None,
     address: Address = None,
     tls_cert: TlsCert = None,

@@ -27,7 +27,7 @@ def serve(
     context: typer.Context,
     model: Model,
     name: Name = None,
-    alias: Alias = "production",
+    alias: Alias = None,
     port: Port = None,
     address: Address = None,
     tls_cert: TlsCert = None,

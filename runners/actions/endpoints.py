@@ -98,7 +98,7 @@ def start(
     model: str,
     *,
     name: str | None = None,
-    alias: str = "production",
+    alias: str | None = None,
     port: int | None = None,
     project_dir: Path | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -106,17 +106,20 @@ def start(
     """Serve the version that an alias names, in a process that outlives this one. Starting what serves changes nothing.
 
     Args:
+        alias: by default the one that this endpoint followed before, else `production`.
         settings: keys of `[serve]` that replace the project's.
 
     Raises:
         UsageError: it would be reached from elsewhere in the clear, there is no such model or alias, the name is
-            somebody else's, or the port is taken (by whom).
+            somebody else's, the port is taken (by whom), or it serves already and otherwise than asked.
         RunFailed: nothing comes to serve, with the reason.
     """
     name = name or model
     found = standing.read(shed.endpoint_dir(name))
     if _supervised(shed, name) and found is not None and found.serving is not None:
-        return _as_started(read_endpoints.named(shed, name), found, already=True)
+        endpoint = read_endpoints.named(shed, name)
+        _require_as_asked(endpoint, model, alias, port, settings or {})
+        return _as_started(endpoint, found, already=True)
     endpoint, token, listener = _asked_for(shed, model, name, alias, port, project_dir, settings or {})
     folder = shed.endpoint_dir(name)
     with listener, _log(folder) as log:
@@ -142,7 +145,7 @@ def serve(
     tell: Tell,
     *,
     name: str | None = None,
-    alias: str = "production",
+    alias: str | None = None,
     port: int | None = None,
     project_dir: Path | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -233,22 +236,38 @@ def list_tokens(shed: Shed, name: str) -> list[Token]:
     return Tokens(shed.endpoint_dir(_own(shed, name).name)).every()
 
 
+def _require_as_asked(
+    endpoint: Endpoint, model: str, alias: str | None, port: int | None, settings: Mapping[str, Any]
+) -> None:
+    """Raises UsageError where an endpoint that serves already does so otherwise than it is asked to."""
+    its: dict[str, Any] = {**endpoint.settings, "model": endpoint.model, "alias": endpoint.alias, "port": endpoint.port}
+    asked = {**settings, "model": model, "alias": alias or endpoint.alias, "port": port or endpoint.port}
+    for name, value in asked.items():
+        if value != its.get(name):
+            raise UsageError(
+                f'endpoint "{endpoint.name}" serves already, with {name} {its.get(name) or "not set"}',
+                expected=f"{name} {value}, as asked",
+                todo=f"`trainshed endpoints stop {endpoint.name}`, then this again; or another --name",
+            )
+
+
 def _asked_for(
     shed: Shed,
     model: str,
     name: str,
-    alias: str,
+    alias: str | None,
     port: int | None,
     project_dir: Path | None,
     settings: Mapping[str, Any],
 ) -> tuple[Endpoint, str, socket.socket]:
     """The endpoint's row, a token where it has none yet, and its socket."""
+    before = read_endpoints.find(shed, name)
+    alias = alias or (before.alias if before is not None else "production")
     version = read_models.version(shed, model, alias)
     shed.objects.verify(version.digest)
     rules = serve_rules.of(shed, model, version.run_id, project_dir, settings)
     ports.check_tls(rules)
     serve_rules.check_columns(rules, version.signature)
-    before = read_endpoints.find(shed, name)
     if _supervised(shed, name):
         raise UsageError(f'endpoint "{name}" runs already', todo=f"trainshed endpoints stop {name}")
     wanted = port or rules.port

@@ -8,6 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LONGEST_HEAD = 64 << 10
+PARTING_S = 0.2
 
 
 class Patient(HttpToolsProtocol):
@@ -23,6 +24,7 @@ class Patient(HttpToolsProtocol):
         self._asked_since: float | None = time.monotonic()
         self._told_since: float | None = None
         self._head: int | None = 0  # bytes of it so far; None after its end
+        self._parting = False
         if len(self.connections) > self.most:
             transport.close()
 
@@ -45,10 +47,20 @@ class Patient(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head = None
         super().on_headers_complete()
+        if self._parting:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._asked_since = None
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """The server ends. A request that is on its way meanwhile is answered too, and is told to be the last."""
+        self._parting = True
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(PARTING_S, super().shutdown)
+        else:
+            self.cycle.keep_alive = False
 
     def overdue(self, patience_s: float) -> bool:
         """Whether the rest of a request, or the taking of its answer, has been waited for too long."""

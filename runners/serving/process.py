@@ -49,6 +49,7 @@ class Supervisor:
     def __init__(self, shed: Shed, endpoint: Endpoint, listener: socket.socket, tell: Tell, *, log: Any, stays: bool):
         self.shed = shed
         self.endpoint = endpoint
+        self.listener = listener
         self.tell = tell
         self.log = log
         self.foreground = not stays
@@ -92,6 +93,7 @@ class Supervisor:
             if self.trial is not None:
                 self.trial.end()
             self.second.close()
+            self.listener.close()  # who comes now is refused at once, and does not wait for nobody
             self.crew.stop(DRAIN_S)
             self._tidy(wait=True)
             self.standing.state, self.standing.workers = "stopped", []

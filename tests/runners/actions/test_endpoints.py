@@ -37,6 +37,14 @@ def test_what_is_not_there_is_told_with_the_nearest_name(shed: Shed) -> None:
         endpoints.start(shed, "delays", name="../etc")
 
 
+def test_a_stopped_one_is_started_on_the_alias_that_it_followed(shed: Shed) -> None:
+    settings = ServeSection().model_dump(mode="json")
+    write_endpoints.want(shed, "delays", "delays", "staging", 8123, settings)
+    write_endpoints.call_off(shed, "delays")
+    with pytest.raises(UsageError, match="no version or alias staging"):
+        endpoints.start(shed, "delays")
+
+
 def test_one_that_should_run_and_does_not_is_dead(shed: Shed) -> None:
     _wanted(shed)
     assert endpoints.status(shed, "delays").state == "dead"

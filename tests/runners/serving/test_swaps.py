@@ -168,6 +168,15 @@ def test_a_killed_supervisor_interrupts_nothing_and_another_takes_over(shed: She
     assert dropped == []  # a kept-alive connection may be closed under a client, which asks again then
 
 
+def test_a_stop_answers_what_is_on_its_way_and_refuses_who_comes_later(shed: Shed) -> None:
+    version_of(shed)
+    with endpoint(shed) as (started, client), Asking(client) as asking:
+        until(lambda: len(asking.answers) > 100)
+        endpoints.stop(shed, started.name)
+        until(lambda: asking.failures)
+    assert {failure.partition("(")[0] for failure in asking.failures} == {"ConnectError"}, asking.failures[:5]
+
+
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_again(shed: Shed, tmp_path: Path) -> None:
     version_of(shed)
     serve = "[serve]\nmax_rows = 8\nbatch = { max_size = 8, max_queue = 8, max_delay_ms = 300 }\n"
