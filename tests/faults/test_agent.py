@@ -42,24 +42,31 @@ gpus = 0
 steps = 200
 label = "a"
 """
+FOR_EVER = 1_000_000
 TICK = """\
 import json, os, sys, threading
 path = os.environ["TRAINSHED_METRICS"]
 done = open(path).read().count("\\n") if os.path.exists(path) else 0
 with open(path, "a", buffering=1) as file:
-    for step in range(done, int(sys.argv[1])):
-        file.write(json.dumps({"step": step, "tick": step}) + "\\n")
+    while done < int(sys.argv[1]) and not os.path.exists(ENOUGH):
+        file.write(json.dumps({"step": done, "tick": done}) + "\\n")
+        done += 1
         threading.Event().wait(0.05)
+with open(f"{ENOUGH}-{sys.argv[2]}", "w") as file:
+    file.write(str(done))
 """
 
 
 @pytest.fixture
 def ticker(tmp_path: Path) -> Path:
-    """A project whose training is a clock: it logs its steps one by one, with next to no work."""
+    """A project whose training is a clock: it logs its steps one by one, with next to no work.
+
+    A file `enough` beside it ends it early; `enough-LABEL` tells how far it came.
+    """
     project = tmp_path / "ticker"
     write_points(project / "data" / "one.csv", rows=20)
     (project / "trainshed.toml").write_text(TOML)
-    (project / "tick.py").write_text(TICK)
+    (project / "tick.py").write_text(f"ENOUGH = {str(project / 'enough')!r}\n{TICK}")
     return project
 
 
@@ -83,12 +90,12 @@ def assert_whole(workstation: Workstation, run_id: int, steps: int) -> None:
     assert actions.count("run done") == 1
 
 
-def killed_again_and_again(workstation: Workstation, ticker: Path, *, runs: int, kills: int, steps: int) -> list[float]:
+def killed_again_and_again(workstation: Workstation, ticker: Path, *, runs: int, kills: int) -> list[float]:
     """Kill the agent `kills` times while `runs` go; returns how long each new agent took to come, in seconds."""
     workstation.slots(runs)
-    ids = [launched(workstation, ticker, f"r{number}", steps) for number in range(runs)]
+    ids = [launched(workstation, ticker, f"r{number}", FOR_EVER) for number in range(runs)]
     for run_id in ids:
-        workstation.wait(run_id, "running", "done")
+        workstation.wait(run_id, "running")
     took = []
     for _ in range(kills):
         agent = until(lambda: (found := workstation.agent()) and processes.alive(found) and found)
@@ -96,14 +103,16 @@ def killed_again_and_again(workstation: Workstation, ticker: Path, *, runs: int,
         processes.signal(agent, signal.SIGKILL)
         until(lambda last=agent: (found := workstation.agent()) and found != last and processes.alive(found))  # type: ignore[misc]
         took.append(time.monotonic() - began)
-    for run_id in ids:
-        until(lambda run_id=run_id: workstation.run(run_id).status != "running", 900)  # type: ignore[misc]
-        assert_whole(workstation, run_id, steps)
+    assert all(workstation.run(run_id).status == "running" for run_id in ids)
+    (ticker / "enough").touch()
+    for number, run_id in enumerate(ids):
+        workstation.wait(run_id)
+        assert_whole(workstation, run_id, int((ticker / f"enough-r{number}").read_text()))
     return took
 
 
 def test_an_agent_killed_three_times_while_three_runs_go_costs_nothing(workstation: Workstation, ticker: Path) -> None:
-    killed_again_and_again(workstation, ticker, runs=3, kills=3, steps=250)
+    killed_again_and_again(workstation, ticker, runs=3, kills=3)
 
 
 @pytest.mark.slow
@@ -111,7 +120,7 @@ def test_an_agent_killed_three_times_while_three_runs_go_costs_nothing(workstati
 def test_an_agent_killed_a_hundred_times_while_eight_runs_go_costs_nothing(
     workstation: Workstation, ticker: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    took = sorted(killed_again_and_again(workstation, ticker, runs=8, kills=100, steps=4000))
+    took = sorted(killed_again_and_again(workstation, ticker, runs=8, kills=100))
     with capsys.disabled():
         print(f"\n100 kills of the agent: a new one after {took[50]:.1f} s (median), {took[-1]:.1f} s at most")
 
