@@ -38,7 +38,7 @@ FEW_RUNS = 1000  # whose files are looked at without being asked
 PARTS = "Grid, #strip"
 HIGH = 30  # lines of a screen that has room for everything
 LOW = 24  # below that the view itself is scrolled from part to part
-REST = 18  # lines that the rest takes where there is no more room than that
+REST = 13  # lines that a low screen keeps for header, queue, hours and disk
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,8 @@ class Machine(Queueing[None, Found]):
         names = any(device.uuid for device in over.devices)
         columns, rows = devices_told(over, time.time(), names=names)
         self.query_one("#devices", Grid).show(rows, columns=columns)
-        pane = self.query_one("#devices-pane")
-        height = self.size.height
-        most = height * 2 // 5 if height >= HIGH else height - REST
+        pane, height = self.query_one("#devices-pane"), self.size.height
+        most = height * 2 // 5 if height >= HIGH else height - REST - self._strip_lines()[0]
         pane.styles.max_height = max(5, min(len(rows) + 3, most))
         cores = f"{over.cores} core{'s' if over.cores != 1 else ''}"
         pane.border_subtitle = escaped(f"{over.host} · {cores} · load {over.load:.1f}")
@@ -148,11 +147,8 @@ class Machine(Queueing[None, Found]):
         found = self._found
         if found is None:
             return
-        told, lanes = found.timeline, len(found.timeline.lanes)
-        roomy = lanes * 2 + 3 <= self.size.height // 5
-        pane, strip = self.query_one("#strip-pane"), self.query_one("#strip", Lines)
-        wanted = lanes * (2 if roomy else 1) + 3
-        given = max(4, min(wanted, self.size.height // 3))
+        told, pane, strip = found.timeline, self.query_one("#strip-pane"), self.query_one("#strip", Lines)
+        given, wanted, roomy = self._strip_lines()
         pane.styles.height = given
         strip.can_focus = given < wanted or self.size.height < LOW  # there is something to scroll
         later, untold = beyond(told), len(told.untold)
@@ -163,6 +159,13 @@ class Machine(Queueing[None, Found]):
             ]
         )
         strip.flow(lambda width: timeline(told, width, roomy=roomy))
+
+    def _strip_lines(self) -> tuple[int, int, bool]:
+        """How many lines the timeline gets, how many it wants, and whether its lanes stand apart."""
+        lanes, height = len(self._found.timeline.lanes) if self._found is not None else 1, self.size.height
+        roomy = lanes * 2 + 3 <= height // 5
+        wanted = lanes * (2 if roomy else 1) + 3
+        return max(4, min(wanted, height // 3 if height >= HIGH else height // 4)), wanted, roomy
 
     def _show_queue(self) -> None:
         found = self._found
@@ -251,6 +254,7 @@ class Machine(Queueing[None, Found]):
         finally:
             self._measuring = False
             self._show_disk()
+            self.refresh_bindings()
 
     def do_free(self) -> None:
         garbage = self._usage.garbage if self._usage is not None else None

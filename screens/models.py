@@ -170,7 +170,7 @@ class Models(Signing[Key | None, Found]):
             return "This is the view itself; q leaves."
         if name == "back":
             return ""
-        if name not in ("flips", "walk_back", "card", "run", "export", "verify", "copy"):
+        if name not in ("flips", "walk_back", "card", "run", "export", "predict", "verify", "copy"):
             return super().why_not(name)
         if self.details is None:
             return "There is no model version yet."
@@ -210,6 +210,11 @@ class Models(Signing[Key | None, Found]):
 
         about: list[Line] = [[Span("model.onnx, signature.json and card.md; the directory is made if need be.", "dim")]]
         self.app.push_screen(Asking(f"export {reference} into", lines=about, placeholder="model/", needed=True), export)
+
+    def do_predict(self) -> None:
+        from screens.predicting import Predicting
+
+        self.app.push_screen(Predicting(self._subject.model.name, self._subject.version.number))
 
     def do_run(self) -> None:
         self.shell.open_thing(str(self._subject.version.run_id))

@@ -21,8 +21,20 @@ if TYPE_CHECKING:
     from storage.shed import Shed
     from storage.tables import Run, Sweep
 
-VERBS = ("stop", "resume", "requeue", "first", "last", "priority", "relaunch", "tag", "remove", "walk_back")
-ONE_BY_ONE = ("relaunch", "walk_back")
+VERBS = (
+    "stop",
+    "resume",
+    "requeue",
+    "reproduce",
+    "first",
+    "last",
+    "priority",
+    "relaunch",
+    "tag",
+    "remove",
+    "walk_back",
+)
+ONE_BY_ONE = ("relaunch", "walk_back", "reproduce")
 
 
 class Queueing(View[Question, Answer], Generic[Question, Answer]):
@@ -111,6 +123,20 @@ class Queueing(View[Question, Answer], Generic[Question, Answer]):
         if run_id is not None:
             self.shell.open_thing(str(run_id))
 
+    def do_reproduce(self) -> None:
+        run_id = next(iter(self.chosen()))
+
+        def again(agreed: str | None) -> None:
+            if agreed is not None:
+                told = f"run {run_id} is done again: the new run is tagged reproduces-{run_id}"
+                self._carry_out(lambda shed: _reproduce(shed, run_id), told)
+
+        about: list[Line] = [
+            [Span("A new run from the frozen code, data, params and seed: it trains anew and promotes nothing.")],
+            line("It waits for its turn; a note on it, ", Span("n", "accent"), ", says whether the same came out."),
+        ]
+        self.app.push_screen(Agreeing(f"reproduce run {run_id}", about, verb="do it again"), again)
+
     def do_walk_back(self) -> None:
         self.shell.walk_back(str(next(iter(self.chosen()))))
 
@@ -182,6 +208,10 @@ def refusal(name: str, run: Run) -> str:
         return "" if mine else f"Run {run.id} is {run.user}'s; R makes one of yours."
     if name == "relaunch" and run.kind != "pipeline":
         return f"Run {run.id} is a command without params; R queues it again."
+    if name == "reproduce" and run.kind != "pipeline":
+        return f"Run {run.id} is a command: nothing was frozen that could be done again."
+    if name == "reproduce" and run.status in ("running", "queued"):
+        return f"{its}: there is nothing to compare with yet."
     if name == "remove" and run.status in ("running", "queued"):
         return f"{its}: x stops it first."
     if name == "requeue" and run.status in ("running", "queued"):
@@ -253,6 +283,12 @@ def _requeue(shed: Shed, ids: list[int]) -> list[Launched]:
     from runners.actions import queueing
 
     return [queueing.requeue(shed, run_id) for run_id in ids]
+
+
+def _reproduce(shed: Shed, run_id: int) -> None:
+    from runners.actions import reproducing
+
+    reproducing.reproduce_beside(shed, run_id)
 
 
 def _reorder(shed: Shed, ids: list[int], *, last: bool) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from runners import launching
 from runners.agency.foreground import own_turn
+from runners.agency.home import Home
 from runners.anew import Anew
 from runners.comparing import again as comparing
 from runners.comparing.again import Ingredient, Pair
@@ -23,7 +27,7 @@ from storage import manifests
 from storage.errors import DataInvalid, RunFailed, ShedError, TrainshedError, UsageError
 from storage.read import datasets as read_datasets
 from storage.read import runs as read_runs
-from storage.shed import Shed
+from storage.shed import Shed, open_shed
 from storage.tables import Run
 from storage.write import runs as write_runs
 from storage.write.runs import NewRun
@@ -70,10 +74,9 @@ def reproduce(
         UsageError: there is no such run, or nothing of it can be compared.
         RunFailed: it cannot be done again: what it froze is not whole any more, with the files.
     """
-    first = _comparable(shed, run_id)
     if tolerance < 0:
         raise UsageError(f"--tolerance {tolerance}", expected="0 or more, such as 1e-3: a share of the value")
-    _check_whole(shed, first)
+    first = _checked(shed, run_id)
     run = _again(shed, first)
     assert run.id is not None and run.dataset_version_id is not None
     dataset, version = read_datasets.version_by_id(shed, run.dataset_version_id)
@@ -95,6 +98,39 @@ def reproduce(
     found = _compared(shed, first, read_runs.run(shed, run.id), tolerance, finished)
     write_runs.add_note(shed, run.id, _note(found))
     return found
+
+
+def reproduce_beside(shed: Shed, run_id: int) -> None:
+    """Do a run again as `reproduce` does, in a process that outlives whoever asks for it.
+
+    The new run waits for its turn like any other; it is tagged `reproduces-ID`, and a note on it says what came of it.
+
+    Raises:
+        UsageError, RunFailed: as `reproduce`, before anything is started.
+    """
+    _checked(shed, run_id)
+    with (Home(shed).root / "reproducing.log").open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "runners.actions.reproducing", str(shed.root), str(run_id)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+        )
+
+
+def main() -> int:
+    """What `reproduce_beside` starts."""
+    root, run_id = sys.argv[1:]
+    return reproduce(open_shed(Path(root), create=False), int(run_id), on_event=lambda event: None).finished.exit_code
+
+
+def _checked(shed: Shed, run_id: int) -> Run:
+    """The run, of which all is there that it needs to be done again and compared."""
+    run = _comparable(shed, run_id)
+    _check_whole(shed, run)
+    return run
 
 
 def _comparable(shed: Shed, run_id: int) -> Run:
@@ -202,3 +238,7 @@ def _note(found: Reproduced) -> str:
         return f"reproduces run {found.first}: its metrics agree up to {found.tolerance:g}"
     apart = [pair.name for pair in found.pairs if not pair.agrees]
     return f"does not reproduce run {found.first}: {', '.join(apart[:SHOWN])} differ by more than {found.tolerance:g}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -54,6 +54,20 @@ async def test_stopping_asks_first(busy: Shed) -> None:
         await driven.sees(f"run {run_id} waits no more")
 
 
+async def test_a_run_is_reproduced_after_a_second_key_if_there_is_something_to_compare(busy: Shed) -> None:
+    run_of(busy, "old")
+    waiting(busy, "command")
+    async with driving(busy) as driven:
+        await in_runs(driven)
+        await driven.press("A")
+        await driven.sees("Run 2 is a command")
+        await driven.press("j", "A")
+        await driven.sees("reproduce run 1", "promotes nothing")
+        await driven.press("y")
+        await driven.sees("Run 1 is a command")  # it has no dataset: nothing is started
+    assert read_runs.count(busy) == 2
+
+
 async def test_all_marked_runs_are_stopped_and_those_that_have_ended_are_passed_over(busy: Shed) -> None:
     ids = [waiting(busy, name) for name in ("one", "two")]
     run_of(busy, "old")

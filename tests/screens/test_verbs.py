@@ -66,6 +66,7 @@ REACHED = {
     "models show": "app.models",
     "models verify": "models.verify",
     "monitor show": "serving.monitor",
+    "predict": "models.predict",
     "runs compare": "app.compare",
     "runs follow": "run.charts",
     "runs launch": "runs.launch",
@@ -74,6 +75,7 @@ REACHED = {
     "runs metrics": "run.values",
     "runs note": "run.note",
     "runs reorder": "queue.first",
+    "runs reproduce": "queue.reproduce",
     "runs requeue": "queue.requeue",
     "runs resume": "queue.resume",
     "runs rm": "queue.remove",
@@ -106,8 +108,6 @@ ELSEWHERE = {
     "doctor": "it looks at the terminal before the app is in it",
     "endpoints install": "it writes a unit for systemd, once a machine",
     "init": "it makes the directory that the app is then started in",
-    "predict": "it reads and writes files of any size, for scripts",
-    "runs reproduce": "it compares for as long as a training takes, in the terminal that waits for it",
     "test": "it runs the project's own tests, for an editor or CI",
 }
 

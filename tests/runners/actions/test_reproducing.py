@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runners.actions.pipelines import run_pipeline
-from runners.actions.reproducing import Reproduced, reproduce
+from runners.actions.reproducing import Reproduced, reproduce, reproduce_beside
 from storage.errors import RunFailed, UsageError
 from storage.read import models as read_models
 from storage.read import runs as read_runs
@@ -18,6 +18,7 @@ from storage.shed import Shed, open_shed
 from storage.tables import Run
 from tests.points import changed, points_project, write_points
 from tests.scenes import run_of
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -57,6 +58,18 @@ def test_the_same_comes_out_and_nothing_is_registered_or_promoted(shed: Shed, pr
     }  # fmt: skip
     assert read_models.row(shed, "points") == before
     assert "agree" in read_runs.notes(shed, first + 1)[0].text
+
+
+def test_a_process_of_its_own_does_it_for_one_who_does_not_wait(
+    shed: Shed, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    first = ran(shed, project)
+    reproduce_beside(shed, first)
+    (note,) = until(lambda: read_runs.notes(shed, first + 1), 60.0)
+    assert note.text.startswith(f"reproduces run {first}")
+    with pytest.raises(UsageError, match="never trained"):
+        reproduce_beside(shed, run_of(shed, dataset_version_id=1).id or 0)
 
 
 def test_what_was_frozen_is_done_again_whatever_became_of_the_project(shed: Shed, project: Path) -> None:
