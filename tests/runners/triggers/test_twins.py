@@ -119,7 +119,7 @@ def test_new_data_that_a_schedule_has_learnt_before_is_not_learnt_again(project:
 
 def test_what_a_person_fires_joins_a_run_that_is_at_work_and_no_other(project: Project) -> None:
     trigger, given = project.triggers["schedule"]
-    launched = []
+    launched: list[int | None] = []
     for turn in range(3):
         if turn == 2:
             project.end(launched[0])
