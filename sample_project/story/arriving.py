@@ -14,12 +14,8 @@ from sample_project.story import months
 PIECES = 8
 PIECE_S = 0.15  # between two of them: a slow line
 FOOTER = 4_096  # bytes before the end that a bad copy has lost
-HURRIED = """
-[[trigger]]                          # new files are learnt from
-on = "new-data"
-quiet_seconds = 1
-
-[[trigger]]                          # and a shift of what the endpoint is asked is told
+SHIFT = """
+[[trigger]]                          # a shift of what the endpoint is asked is told
 on = "drift"
 do = "notify"
 every_minutes = 0.5
@@ -31,10 +27,11 @@ def hurried(text: str, sets: list[str]) -> str:
     """The project's settings with triggers for months that last half a minute, and other params where they are set."""
     text = text.replace("validation = 0.1\n", "validation = 0.05\n")  # less held out: newer weeks to learn from
     text = text.replace("beat_production_by = 0.0 ", "beat_production_by = -0.002 ")  # of two alike, the newer one
+    text = text.replace('on = "new-data" ', 'quiet_seconds = 1\non = "new-data" ')
     for each in sets:
         name, _, value = each.partition("=")
         text = re.sub(rf"(?m)^{name} = [^ \n]+", f"{name} = {value}", text)
-    return text + HURRIED
+    return text + SHIFT
 
 
 def arrive(project: Path, month: int) -> float:
