@@ -79,8 +79,8 @@ def test_the_months_settings_are_those_of_the_sample_project_but_quicker(tmp_pat
     (tmp_path / "trainshed.toml").write_text(arriving.hurried(text, ["epochs=1"]))
     spec = load_project(tmp_path)
     assert (spec.train.params["epochs"], spec.split.validation, spec.gate.beat_production_by) == (1, 0.05, -0.002)
-    assert [(trigger.on, trigger.quiet_seconds) for trigger in spec.trigger][0] == ("new-data", 1)
-    assert [trigger.on for trigger in spec.trigger] == ["new-data", "drift"]
+    new_data, drift = spec.trigger
+    assert (new_data.on, new_data.quiet_seconds, drift.on) == ("new-data", 1, "drift")
 
 
 @pytest.mark.slow
