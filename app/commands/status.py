@@ -17,7 +17,7 @@ app = typer.Typer(rich_markup_mode=None)
 @app.command()
 def status(
     context: typer.Context,
-    watch: Annotated[bool, typer.Option("--watch", help="Keep it under the prompt, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep it under the prompt, until q or Ctrl-C.")] = False,
 ) -> None:
     """What needs you, runs, the queue, endpoints and the machine, in one panel."""
     scope = scope_of(context)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from app.keys import typed
 from app.output import Output, can_write, coloured
 from runners.actions.status import Served, Status
 from screens import figures
 from screens.inert import inert
+from screens.steady import steadied
 
 if TYPE_CHECKING:
     from rich.panel import Panel
@@ -44,21 +45,24 @@ def show_status(out: Output, found: Status) -> None:
 
 
 def watch_status(out: Output, look: Callable[[], Status], *, every_s: float = EVERY_S) -> None:
-    """It in one panel below the prompt, drawn again as it changes, until Ctrl-C. Nothing above it is touched."""
+    """It in one panel below the prompt, drawn again as it changes, until q or Ctrl-C. Nothing above it is touched."""
     from rich.console import Console
     from rich.live import Live
 
     console = Console(file=out.people, highlight=False, no_color=not coloured(out.people))
-    with Live(_panel(out, look()), console=console, auto_refresh=False) as live:
-        shown = ""
-        with suppress(KeyboardInterrupt):  # what was seen last stays on the terminal
-            while True:
-                panel = _panel(out, look())
-                told = str(panel.renderable)
-                if told != shown:
-                    shown = told
-                    live.update(panel, refresh=True)
-                time.sleep(every_s)
+    found, key = look(), ""
+    shown: tuple[str, int] | None = None
+    live = Live(_panel(out, found), console=console, auto_refresh=False)
+    with typed() as wait, live, suppress(KeyboardInterrupt):  # what was seen last stays on the terminal
+        while "q" not in key:
+            seen = look()
+            found = replace(seen, machine=steadied(found.machine, seen.machine))
+            panel = _panel(out, found)
+            told = str(panel.renderable), console.width
+            if told != shown:
+                shown = told
+                live.update(panel, refresh=True)
+            key = wait(every_s)
 
 
 def status_facts(found: Status) -> dict[str, Any]:
@@ -144,7 +148,7 @@ def _working(each: Any, now: float, signs: dict[str, str], *, nice: bool) -> Tex
         told.append("  " + ("━" if nice else "=") * full, "blue")
         told.append(("─" if nice else "-") * (BAR - full), "dim")
         told.append(f" {run.progress * 100:3.0f} %")
-    told.append(f"  {figures.duration(max(0.0, round(now - (run.started_at or now))))}", "dim")
+    told.append(f"  {figures.about(max(0.0, now - (run.started_at or now)))}", "dim")
     return told
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import time
+from pathlib import Path
+
+import pytest
 
 from app.output import Output
 from app.views.status import watch_status
@@ -14,6 +17,7 @@ from storage.write import alerts as write_alerts
 from tests.app.conftest import Call
 from tests.scenes import run_of
 from tests.screens.serving_scene import endpoint_of
+from tests.terminal import TRAINSHED, terminal
 
 
 def test_everything_stands_in_one_panel_and_as_objects(shed: Shed, call: Call) -> None:
@@ -51,3 +55,20 @@ def test_watching_draws_again_only_what_changed(shed: Shed) -> None:
 
 def test_watching_needs_a_terminal(call: Call) -> None:
     assert "--watch needs a terminal" in call("status", "--watch").err
+
+
+@pytest.mark.parametrize("key", ["q", "\x03"], ids=["q", "ctrl+c"])
+def test_the_panel_stands_under_the_prompt_and_leaves_the_terminal_as_it_was(
+    shed: Shed, tmp_path: Path, key: str
+) -> None:
+    run_of(shed, "baseline", status="running")
+    words = " ".join(f"'{word}'" for word in (*TRAINSHED, "--shed", str(shed.root), "status", "--watch"))
+    script = f"trap : INT; echo earlier; {words}; stty -a; echo left with $?"
+    with terminal(["sh", "-c", script], cwd=tmp_path) as opened:
+        opened.until("earlier", "baseline", "disk")
+        opened.type(f"typed{key}")
+        opened.until("left with 0", " echo ", " icanon ")
+        panel = opened.text.partition("speed")[0]  # and what stty says
+        assert panel.count("╭─ trainshed") == 1 and "typed" not in panel and "^C" not in panel
+        assert b"\x1b[?1049h" not in opened.sent and b"\x1b[2J" not in opened.sent
+        assert opened.ended() == 0
