@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from runners import gpus, leases
 from runners.agency.state import recent_hours
@@ -91,7 +91,7 @@ class Overview:
     half_life_hours: float
     cores: int
     load: float
-    host: str = field(default_factory=socket.gethostname)
+    host: str
 
     @property
     def gpus(self) -> int:
@@ -120,6 +120,7 @@ def overview(shed: Shed, readings: Sequence[Reading] | None = None) -> Overview:
         half_life_hours=rules.queue.half_life_hours,
         cores=len(os.sched_getaffinity(0)),
         load=os.getloadavg()[0],
+        host=socket.gethostname(),
     )
 
 
