@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from runners.actions import datasets
 from storage.shed import Shed
+from tests.rivals import LATE, ROWS, hold_out, rival
 from tests.scenes import dataset_version_of, run_of
+from tests.screens.serving_scene import answered, endpoint_of
+from tests.screens.test_launching import TOML
+from tests.served import RECORD
 from tests.terminal import TRAINSHED, Terminal, terminal
 
 NASTY = "\x1b]52;c;ZWNobyBvd25lZA==\x07[/][@click=app.quit]x[/]\x1b[2J\u202eevil\x9b31m"
@@ -93,5 +101,81 @@ def test_hostile_names_and_logs_reach_the_terminal_as_text(shed: Shed, tmp_path:
             opened.until(seen)
         opened.type("q")
         assert opened.ended() == 0
-    told = OURS.sub(b"", opened.sent).decode()
-    assert re.findall(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069].{0,20}", told) == []
+    assert obeyed(opened) == []
+
+
+def test_hostile_columns_reach_the_terminal_as_text(shed: Shed, tmp_path: Path) -> None:
+    """In Data, rows, profile, diff, completion, flips, Serving, a prediction, the monitor and the launch form."""
+    table_of_hostile_columns(shed, tmp_path)
+    folder, version = endpoint_of(shed)
+    answered(folder, version, {NASTY: NASTY, **RECORD})
+    run = run_of(shed, "delays", spec={"gate": {"slices": [NASTY], "min_slice_rows": 1}})
+    hold_out(shed, run, {**ROWS, quoted(NASTY): ROWS["airport"]}, LATE)
+    rival(shed, run, bias=-0.9)
+    (tmp_path / "trainshed.toml").write_text(f"{TOML}{json.dumps(NASTY)} = 1\n")
+    keys = (
+        ("2", "\\x1b]52"),
+        ("\r", "60 rows ─"),
+        ("\x1b[C\x1b[C", ", sort"),
+        ("p", "distinct"),
+        ("\r", "esc closes"),
+        ("\x1b", ", sort"),
+        ("s", "sql: select"),
+        ("select [", "select ["),
+        ("\x1b", "newest"),
+        ("\r", "60 rows ─"),
+        ("c", "values"),
+        ("d", "1 file added"),
+        ("D", "card of hostile"),
+        ("\x1b", "1 file added"),
+        ("\x1b", "newest"),
+        ("5", "delays"),
+        ("f", "test rows flip"),
+        ("\r", "esc closes"),
+        ("\x1b", "test rows flip"),
+        ("\x1b", "made by"),
+        ("6", "latest predictions"),
+        ("\t\r", "said"),
+        ("\x1b", "latest predictions"),
+        ("m", "delays · monitor"),
+        ("\x1b", "latest predictions"),
+        ("3", "by id"),
+        ("n", "esc leaves"),
+        ("\x1b", "by id"),
+    )
+    command = [*TRAINSHED, "--shed", str(shed.root), "-p", str(tmp_path)]
+    with terminal(command, cwd=tmp_path, size=(120, 40)) as opened:
+        opened.until("1 Home", "cpu")
+        for typed, seen in keys:
+            before = opened.text
+            opened.type(typed)
+            opened.until_true(partial(changed, opened, before, seen))
+            if typed == "\x1b":  # what follows at once would be a key with alt
+                opened.until_true(lambda: not any(dialog in opened.text for dialog in ("esc closes", "esc leaves")))
+                opened.quiet(0.2)
+        opened.type("q")
+        assert opened.ended() == 0
+    assert obeyed(opened) == []
+
+
+def table_of_hostile_columns(shed: Shed, folder: Path) -> None:
+    """Two versions of a table whose columns are named so as to do harm."""
+    names = [NASTY, "[/", "[@click=app.quit]", "two\nlines", "\u2066isolated"]
+    values = ", ".join(f"'v' || i % 3 || chr(27) || '[2J' as {quoted(name)}" for name in names)
+    for version in (1, 2):
+        duckdb.execute(f"copy (select {values} from range({20 * version}) t(i)) to '{folder}/hostile{version}.parquet'")
+        datasets.add(shed, "hostile", {"data": ["hostile*.parquet"]}, folder)
+
+
+def changed(opened: Terminal, before: str, seen: str) -> bool:
+    return opened.text != before and seen in opened.text
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def obeyed(terminal: Terminal) -> list[str]:
+    """What a terminal would obey of all that was sent, other than what the app itself needs."""
+    told = OURS.sub(b"", terminal.sent).decode()
+    return re.findall(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069].{0,20}", told)
