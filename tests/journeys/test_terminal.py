@@ -34,6 +34,11 @@ def production(shed: Shed, model: str = "tiny") -> int | None:
     return read_models.row(shed, model).aliases.get("production")
 
 
+def under_cursor(run: int) -> str:
+    """How the pane beside the list begins once the cursor is on the run: what is pressed then is about it."""
+    return f"╭─ {run}  tiny "
+
+
 async def a_day(door: Door, shed: Shed, pipe: Path) -> None:
     """From an empty shed to a version that was taken back, by keys alone."""
     await door.press("3")
@@ -41,7 +46,7 @@ async def a_day(door: Door, shed: Shed, pipe: Path) -> None:
     await door.press("n")
     await door.sees("launch tiny", "bias", "starts")
     await door.press("enter")
-    await door.sees("run 1 waits for its turn", patience=PATIENCE_S)
+    await door.sees("run 1 waits for its turn", under_cursor(1), patience=PATIENCE_S)
     await door.press("enter")
     await door.sees("val/accuracy", "0.4437", patience=PATIENCE_S)  # live: the run waits at the pipe
     await asyncio.to_thread(tiny.let_through, pipe)
@@ -53,7 +58,7 @@ async def a_day(door: Door, shed: Shed, pipe: Path) -> None:
     await door.sees("launch tiny · as run 1")
     await door.type("0.9")
     await door.press("enter")
-    await door.sees("run 2 waits for its turn", patience=PATIENCE_S)
+    await door.sees("run 2 waits for its turn", under_cursor(2), patience=PATIENCE_S)
     await asyncio.to_thread(tiny.let_through, pipe)
     await door.press("enter")
     await door.sees("2  tiny", "gate ✓", patience=PATIENCE_S)
@@ -72,7 +77,9 @@ async def a_day(door: Door, shed: Shed, pipe: Path) -> None:
     await door.sees("approve tiny v1", "becomes the first version in production")
     await door.press("ctrl+y")
     await door.sees("tiny v1 is approved and in production")
-    await door.press("k", "f")
+    await door.press("k")
+    await door.sees("tiny v2", "accuracy")
+    await door.press("f")
     await door.sees("test rows flip", "change")
     await door.press("a")
     await door.sees("approve tiny v2", "in place of v1")
