@@ -66,6 +66,10 @@ class Told(Painted):
         return [*lines, []][: max(2, len(lines))]
 
 
+class Fields(VerticalScroll, can_focus=False, inherit_bindings=False):
+    """Scrolls after the field in focus: ↑ and ↓ of its own would take them from the form."""
+
+
 class Launching(Acting, ModalScreen[int | None]):
     """Gives the number of the run that waits now, None when it was left."""
 
@@ -89,7 +93,7 @@ class Launching(Acting, ModalScreen[int | None]):
             again = f" · as run {self._like}" if self._like else ""
             box.border_title = escaped(f"launch {self._spec.project.name}{again}")
             box.border_subtitle = "enter queues it · ↑ ↓ fields · empty: the default · esc leaves"
-            with VerticalScroll(classes="fields", can_focus=False):
+            with Fields(classes="fields"):
                 for name, default in train.params.items():
                     value = written(self._given[name]) if name in self._given else ""
                     yield Field(name, written(default), value=value)

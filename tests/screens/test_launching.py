@@ -102,6 +102,15 @@ async def test_what_it_asks_of_the_queue_is_in_the_form(busy: Shed, folder: Path
         await driven.sees("after run 1 (running)")
 
 
+async def test_the_arrows_go_from_field_to_field_where_the_form_scrolls(busy: Shed, folder: Path) -> None:
+    async with driving(busy, size=(80, 16), project="tiny", folder=folder) as driven:
+        form = await in_form(driven)
+        assert form.query_one(".fields").max_scroll_y
+        await driven.pilot.press("down")
+        await driven.type("0.2")
+        assert form.order() == Order({"lr": 0.2})
+
+
 async def test_a_run_to_come_after_that_does_not_exist_is_told(busy: Shed, folder: Path) -> None:
     async with driving(busy, size=(120, 40), project="tiny", folder=folder) as driven:
         await in_form(driven)
