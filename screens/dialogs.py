@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
@@ -16,6 +16,9 @@ from screens.acting import Acting, bindings
 from screens.ink import Line, Span, escaped, folded, line
 from screens.widgets.lines import Lines
 from screens.widgets.painted import Painted
+
+AROUND = 6  # lines of a question that are not its evidence: border and padding, a gap, the keys
+INPUT_LINES = 4  # and of the line for a reason
 
 
 class Told(Painted):
@@ -88,13 +91,25 @@ class Agreeing(Acting, ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide" + (" dangerous" if self._dangerous else "")) as box:
             box.border_title = escaped(self._title)
-            yield Told(self._lines)
+            with VerticalScroll(classes="evidence", can_focus=False):
+                yield Told(self._lines)
             yield Told([[]])
             if self._reason is not None:
                 yield Input(placeholder=self._reason)
             role = "failed bold" if self._dangerous else "accent bold"
             keys = "ctrl+y" if self._reason is not None else "y"
             yield Told([line(Span(keys, role), f" {self._verb}    ", Span("esc", "accent"), " leave it as it is")])
+
+    def on_resize(self) -> None:
+        """The evidence scrolls, so that the reason and the keys stay in view."""
+        asked = INPUT_LINES if self._reason is not None else 0
+        self.query_one(".evidence").styles.max_height = max(3, self.size.height * 9 // 10 - AROUND - asked)
+
+    def do_down(self) -> None:
+        self.query_one(".evidence").scroll_page_down()
+
+    def do_up(self) -> None:
+        self.query_one(".evidence").scroll_page_up()
 
     def do_agree(self) -> None:
         lines = self.query(Input)
@@ -116,15 +131,17 @@ class Reading(Acting, ModalScreen[None]):
     CSS_PATH = "styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("reading")]
 
-    def __init__(self, title: str, told: Callable[[int], Sequence[Line]], *, copies: str = "") -> None:
-        """`told` gives the lines for a width, `copies` is what `y` copies."""
+    def __init__(
+        self, title: str, told: Callable[[int], Sequence[Line]], *, copies: str = "", closes: str = "esc closes"
+    ) -> None:
+        """`told` gives the lines for a width, `copies` is what `y` copies; `closes` stands at the lower edge."""
         super().__init__()
-        self._title, self._told, self._copies = title, told, copies
+        self._title, self._told, self._copies, self._closes = title, told, copies, closes
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide reading") as box:
             box.border_title = escaped(self._title)
-            box.border_subtitle = "esc closes"
+            box.border_subtitle = self._closes
             yield Lines()
 
     def on_mount(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,18 +27,27 @@ class Picture:
     height: int
 
 
-def picture(shed: Shed, reference: str, path: str, columns: int, rows: int) -> Picture:
-    """The image at `path` in a dataset version, in at most `columns` × `rows` square pixels.
+def content(shed: Shed, reference: str, path: str) -> Path:
+    """Where the shed keeps the file at `path` of a dataset version.
+
+    Raises:
+        UsageError: when the version has no such file.
+    """
+    _, version = resolve(shed, reference)
+    found = next((file for relative, file in kept_files(shed, manifest_of(shed, version)) if relative == path), None)
+    if found is None:
+        raise UsageError("there is no such file in this version", place=path)
+    return found
+
+
+def picture(content: Path, path: str, columns: int, rows: int) -> Picture:
+    """An image in at most `columns` × `rows` square pixels; `path` is what it is called.
 
     PNG is read here; other formats where pillow is installed beside trainshed.
 
     Raises:
         UsageError: when it is no image that can be read.
     """
-    _, version = resolve(shed, reference)
-    content = next((file for relative, file in kept_files(shed, manifest_of(shed, version)) if relative == path), None)
-    if content is None:
-        raise UsageError("there is no such file in this version", place=path)
     if content.stat().st_size > MOST_BYTES:
         raise UsageError("it is too large for a preview", place=path)
     try:
@@ -56,8 +66,11 @@ def _read(data: bytes) -> NDArray[np.uint8]:
         if not data.startswith(SIGNATURE):
             raise ValueError("it is no PNG; for other formats install pillow beside trainshed") from None
         return read_png(data)
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("RGB"))
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB"))
+    except Image.DecompressionBombError as err:
+        raise ValueError(str(err)) from None
 
 
 def _smaller(pixels: NDArray[np.uint8], columns: int, rows: int) -> list[list[tuple[int, int, int]]]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from textual import on
 from textual.app import ComposeResult
 
 from screens import figures
-from screens.dialogs import Reading
 from screens.ink import Line, Span, span
-from screens.picture import lines_of
+from screens.preview import Preview
 from screens.sections import Section
 from screens.threads import beside
 from screens.widgets.grid import Column, Grid, Row
@@ -64,9 +63,8 @@ class Files(Section):
         except TrainshedError as err:
             self.shell.tell(err)
             return
-        lines = lines_of(found, shades=self.shell.no_color or self.shell.ascii_only)
-        told = [[Span(f"{found.width:,} × {found.height:,} pixels", "dim")], *lines]
-        self.app.push_screen(Reading(PurePosixPath(path).name, lambda _width: told))
+        shades = self.shell.no_color or self.shell.ascii_only
+        self.app.push_screen(Preview(PurePosixPath(path).name, *found, shades=shades))
 
 
 def _file_columns(details: Details) -> list[Column]:
@@ -102,7 +100,8 @@ def _file_rows(details: Details) -> list[Row]:
     return rows
 
 
-def _picture(shed: Shed, reference: str, path: str, room: tuple[int, int]) -> Picture:
+def _picture(shed: Shed, reference: str, path: str, room: tuple[int, int]) -> tuple[Picture, Path]:
     from runners.actions import images
 
-    return images.picture(shed, reference, path, *room)
+    content = images.content(shed, reference, path)
+    return images.picture(content, path, *room), content

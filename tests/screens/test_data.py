@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pytest
 
 from runners.actions import datasets
@@ -13,7 +12,6 @@ from screens.dataset import DatasetPage
 from screens.sections.rows import RowsSection
 from screens.widgets.grid import Grid
 from storage.shed import Shed
-from tests.pictures import png
 from tests.scenes import dataset_version_of
 from tests.screens.driving import Driven, driving
 
@@ -156,12 +154,3 @@ async def test_a_version_is_made_read_again_and_exported(flights: Shed, tmp_path
         await driven.type(str(tmp_path / "out"))
         await driven.press("enter")
         await driven.until(lambda: (tmp_path / "out" / "notes.txt").exists())
-
-
-async def test_an_image_is_shown_in_half_blocks(shed: Shed) -> None:
-    red = png(np.full((4, 4, 3), [255, 0, 0]), 2, [0] * 4)
-    dataset_version_of(shed, "possums", {"cat/a.txt": b"x", "cat/red.png": red})
-    async with driving(shed) as driven:
-        await driven.press("2", "enter", "G")
-        await driven.pilot.press("enter")
-        await driven.sees("red.png", "4 × 4 pixels", "▀▀▀▀")

@@ -134,7 +134,9 @@ async def _heartbeats(driven: Driven, found: Morning, clock: Clock) -> None:
     """Two minutes of requests, as the app's pulse would have felt them."""
     pulse, now = driven.app.pulse, clock.now
     assert pulse is not None
-    worker = Figures(found.shed.endpoint_dir("delays") / "worker-0.figures")
+    counted = found.shed.endpoint_dir("delays") / "worker-0.figures"
+    counted.unlink(missing_ok=True)  # those of another size
+    worker = Figures(counted)
     for second in range(120, -1, -2):
         clock.now = now - second
         pulse.look()
@@ -162,10 +164,11 @@ async def _difference(driven: Driven, golden: Path) -> list[str]:
 
 
 def _seen(driven: Driven) -> str:
-    """The screen without what no two machines share: the folder's name, and what a database weighs."""
+    """The screen without what no two machines share: the folder's name, and what its files weigh."""
     text = "".join(line.rstrip() + "\n" for line in driven.lines)
     text = re.sub(r"/tmp/tmp\w{8}", "/tmp/tmp________", text)
-    return re.sub(r"[▁-█]{10} *[\d.]+ k?B|(?<=database  ) +[\d.]+ k?B", lambda found: "~" * len(found[0]), text)
+    weight = r"[▁-█]{10} *[\d.]+ k?B|(?<=database  ) +[\d.]+ k?B|(?<=datasets )[\d.]+ k?B"
+    return re.sub(weight, lambda found: "~" * len(found[0]), text)
 
 
 async def _still(driven: Driven) -> str:
