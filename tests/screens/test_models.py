@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from screens.dialogs import Agreeing
+from screens.ink import Span
 from screens.page import Page
 from storage.read import models as read_models
 from storage.shed import Shed
@@ -50,6 +51,17 @@ async def test_past_a_gate_that_refused_only_with_a_reason(shed: Shed) -> None:
         await driven.until(lambda: production(shed) == 1)
     decision = read_models.history(shed, "flight-delay")[-1]
     assert (decision.kind, decision.reason) == ("override", "it is urgent")
+
+
+async def test_evidence_of_any_length_leaves_the_reason_and_the_keys_in_view(shed: Shed) -> None:
+    rules = [[Span(f"what rule {number} found")] for number in range(40)]
+    async with driving(shed, size=(80, 24)) as driven:
+        driven.app.push_screen(Agreeing("promote flight-delay v3", rules, verb="v3 to production", reason="why"))
+        await driven.sees("what rule 0 found", "why", "ctrl+y v3 to production")
+        await driven.pilot.press("pagedown", "down", "down", "down")
+        await driven.sees("what rule 39 found", "why", "ctrl+y v3 to production")
+        await driven.pilot.press("pageup", "up", "up", "up")
+        await driven.sees("what rule 0 found")
 
 
 async def test_b_rolls_back_and_esc_leaves_things_as_they_are(shed: Shed) -> None:
