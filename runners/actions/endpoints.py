@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runners.actions import serve_rules
 from runners.agency import session
 from runners.agency.home import Home
 from runners.serving import figures, ports, standing, tokens
-from runners.serving.process import Supervisor, Tell
 from runners.serving.standing import Standing, lock_name
 from runners.serving.tokens import Token, Tokens
 from runners.supervision import logs, processes
@@ -31,6 +30,9 @@ from storage.serve_section import ServeSection
 from storage.shed import Shed, current_user
 from storage.tables import Endpoint
 from storage.write import endpoints as write_endpoints
+
+if TYPE_CHECKING:
+    from runners.serving.process import Tell
 
 START_S = 90.0
 STOP_S = 20.0
@@ -152,6 +154,8 @@ def serve(
     ready: Callable[[str, str], None],
 ) -> None:
     """Serve in this process until Ctrl-C; raises as `start`. `ready` is told a new token, if any, and the URL."""
+    from runners.serving.process import Supervisor  # all that answers requests: who only looks at endpoints has none
+
     name = name or model
     endpoint, token, listener = _asked_for(shed, model, name, alias, port, project_dir, settings or {})
     ready(token, _url(endpoint))

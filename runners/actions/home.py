@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from runners.actions import alerts, digest, endpoints, forecasts, models, triggers
+from runners.actions import alerts, digest, endpoints, forecasts, models
 from runners.actions.digest import Digest
 from runners.actions.endpoints import EndpointStatus
 from runners.actions.forecasts import Outlook
@@ -16,6 +16,7 @@ from storage.read import digest as read_digest
 from storage.read import models as read_models
 from storage.read import queue as read_queue
 from storage.read import runs as read_runs
+from storage.read import triggers as read_triggers
 from storage.read.queue import Entry
 from storage.read.runs import RunRow
 from storage.shed import Shed
@@ -96,7 +97,7 @@ def _needs(shed: Shed, rows: list[RunRow], serving: list[EndpointStatus]) -> lis
     ]
     found += [
         Need("firing", f"{each.trigger.name} asks: {each.firing.why}", str(each.firing.id), each.firing.at)
-        for each in triggers.history(shed, limit=MOST)
+        for each in read_triggers.history(shed, limit=MOST)
         if each.firing.status == "waiting"
     ]
     found += [
