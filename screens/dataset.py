@@ -116,6 +116,10 @@ class DatasetPage(Paged["Details"]):
             return "A dataset of files has no rows and columns."
         return super().why_not(name)
 
+    def do_back(self) -> None:
+        if not self.query_one(RowsSection).leave_line():
+            super().do_back()
+
     def do_card(self) -> None:
         self.app.push_screen(Page(f"card of {self.reference}", lambda shed: _card(shed, self.reference), "data"))
 

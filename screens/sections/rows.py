@@ -266,11 +266,18 @@ class RowsSection(Section):
         line.value = self._look[purpose]
         line.focus()
 
+    def leave_line(self) -> bool:
+        """Leave the line for a filter or SQL as it was before; False where none is open."""
+        if not self.has_class("-asking"):
+            return False
+        self.remove_class("-asking")
+        self.query_one(Grid).focus()
+        return True
+
     @on(Input.Submitted, "#ask")
     def _asked(self, event: Input.Submitted) -> None:
         event.stop()
-        self.remove_class("-asking")
-        self.query_one(Grid).focus()
+        self.leave_line()
         text = event.value.strip()
         if self._asking == "sql":
             self._again(sql=text, where="", order="")
@@ -297,10 +304,9 @@ class RowsSection(Section):
 
     def do_clear(self) -> None:
         page: Any = self.screen
-        if self.has_class("-asking"):
-            self.remove_class("-asking")
-            self.query_one(Grid).focus()
-        elif page._asking and self._found is not None:
+        if self.leave_line():
+            return
+        if page._asking and self._found is not None:
             self._found.browser.interrupt()
         elif self._profiling:
             self.do_profile()

@@ -89,6 +89,19 @@ async def test_sql_is_asked_and_a_mistake_is_told(flights: Shed) -> None:
         assert grid.total == 3
 
 
+async def test_escape_leaves_the_line_for_sql_before_the_page(flights: Shed) -> None:
+    async with driving(flights, size=(100, 30)) as driven:
+        section, grid = await rows_of(driven)
+        page = driven.app.screen
+        await driven.pilot.press("s")
+        await driven.type("select")
+        await driven.press("escape")
+        assert driven.app.screen is page and grid.has_focus and not section.has_class("-asking")
+        assert grid.total == 3 * ROWS
+        await driven.press("escape")
+        assert driven.app.screen is not page
+
+
 async def test_a_columns_distribution_stands_beside_the_rows(flights: Shed) -> None:
     async with driving(flights, size=(120, 30)) as driven:
         await rows_of(driven)
