@@ -51,9 +51,11 @@ def trigger_row(watch: Watch, now: float) -> Row:
     """What it watches, when it is due, when it fired last."""
     trigger, last = watch.row.trigger, watch.row.last
     paused = trigger.status == "paused"
-    sign = glyph("stopped") if paused else Span("!", "attention") if trigger.left_out else Span("●", "done")
+    sign = (
+        glyph("stopped") if paused else Span("!", "attention") if trigger.left_out or watch.fault else Span("●", "done")
+    )
     what = [span(trigger.reason, "attention")] if paused else _what(watch)
-    due: Line = [Span("paused", "attention")] if paused else [Span("by itself", "faint")]
+    due: Line = [Span("paused", "attention")] if paused else [Span("" if watch.fault else "by itself", "faint")]
     if watch.due is not None:
         due = [Span(_until(watch.due, now), "bold")]
     cells: tuple[Line, ...] = (
@@ -71,6 +73,8 @@ def trigger_row(watch: Watch, now: float) -> Row:
 
 def _what(watch: Watch) -> Line:
     trigger = watch.row.trigger
+    if watch.fault:
+        return [span(watch.fault, "attention")]
     if trigger.left_out:
         path, entry = next(iter(trigger.left_out.items()))
         more = f", and {len(trigger.left_out) - 1} more files" if len(trigger.left_out) > 1 else ""

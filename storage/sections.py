@@ -60,6 +60,19 @@ def checked(model: type[Whole], raw: dict[str, Any], *, text: str, place: str) -
     raise UsageError(first + rest, place=f"{place}:{first_line}")
 
 
+def kept(model: type[Whole], raw: object, *, place: str, todo: str) -> Whole:
+    """Settings that were written down as JSON, maybe by another version of trainshed.
+
+    Raises:
+        UsageError: when this version does not understand them; it lists every fault with its key.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as err:
+        faults = "; ".join(_fault(model, dict(error), "")[1] for error in err.errors(include_url=False))
+    raise UsageError(f"this version cannot read it: {faults}", place=place, todo=todo)
+
+
 def _fault(model: type[Section], error: dict[str, Any], text: str) -> tuple[int, str]:
     found = error.get("ctx", {}).get("error")
     location = [str(part) for part in (*error["loc"], *(found.keys if isinstance(found, Fault) else ()))]

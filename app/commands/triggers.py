@@ -9,6 +9,7 @@ import typer
 from app.scope import scope_of
 from app.views.triggers import firing_facts, firing_table, told, trigger_facts, trigger_table
 from runners.actions import triggers as verbs
+from runners.actions import watches
 
 app = typer.Typer(
     help="Triggers: what retrains a project by itself, and why it did.", rich_markup_mode=None, no_args_is_help=True
@@ -25,19 +26,19 @@ def list_triggers(
     """List triggers: what each watches for, what it waits for, what it did last."""
     scope = scope_of(context)
     shed = scope.shed()
-    rows = verbs.listing(shed, project=None if all_projects else scope.project_name())
-    for row in rows:
-        scope.out.emit("trigger", trigger_facts(row))
-    active = any(row.trigger.status == "active" for row in rows)
+    found = watches.every(shed, project=None if all_projects else scope.project_name())
+    for watch in found:
+        scope.out.emit("trigger", trigger_facts(watch))
+    active = any(watch.row.trigger.status == "active" for watch in found)
     watched = verbs.watched(shed)
-    scope.out.finish(triggers=len(rows), watched=watched)
-    if rows:
-        scope.out.table(trigger_table(rows))
+    scope.out.finish(triggers=len(found), watched=watched)
+    if found:
+        scope.out.table(trigger_table(found))
     elif not scope.out.json_lines:
         scope.out.note("no triggers; `trainshed triggers add` takes those of a project's file")
-    for row in rows:
-        for path, entry in row.trigger.left_out.items():
-            scope.out.note(f"{row.trigger.name} leaves out {path}: {entry['why']}")
+    for trigger in (watch.row.trigger for watch in found):
+        for path, entry in trigger.left_out.items():
+            scope.out.note(f"{trigger.name} leaves out {path}: {entry['why']}")
     if active and not watched:
         scope.out.warn("nobody watches now; `trainshed agent start`")
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from app.output import At, Styled, Table
-from storage.read.triggers import FiringRow, TriggerRow
+from runners.actions.watches import Watch
+from storage.read.triggers import FiringRow
 from storage.tables import Alert
 
 SEVERITY_STYLE = {"info": "dim", "warning": "yellow", "critical": "red bold"}
 
 
-def trigger_facts(row: TriggerRow) -> dict[str, Any]:
-    trigger = row.trigger
+def trigger_facts(watch: Watch) -> dict[str, Any]:
+    row, trigger = watch.row, watch.row.trigger
     return {
         "trigger": trigger.id,
         "name": trigger.name,
@@ -22,6 +23,7 @@ def trigger_facts(row: TriggerRow) -> dict[str, Any]:
         "then": trigger.spec.get("then"),
         "status": trigger.status,
         "reason": trigger.reason,
+        "fault": watch.fault,
         "note": trigger.note,
         "user": trigger.user,
         "next_at": trigger.next_at,
@@ -49,7 +51,7 @@ def firing_facts(row: FiringRow) -> dict[str, Any]:
     }
 
 
-def trigger_table(rows: list[TriggerRow]) -> Table:
+def trigger_table(watches: list[Watch]) -> Table:
     table = Table(["trigger", "name", "project", "on", "status", "fired", "runs", "last"], align="rllllrrl")
     table.rows = [
         [
@@ -57,20 +59,21 @@ def trigger_table(rows: list[TriggerRow]) -> Table:
             row.trigger.name,
             row.trigger.project,
             row.trigger.kind,
-            _status(row),
+            _status(watch),
             At(row.last.firing.at) if row.last else None,
             row.runs,
             told(row.last) if row.last else "",
         ]
-        for row in rows
+        for watch, row in ((each, each.row) for each in watches)
     ]
     return table
 
 
-def _status(row: TriggerRow) -> Any:
-    if row.trigger.status == "paused":
-        return Styled(f"paused: {row.trigger.reason}", "yellow")
-    return row.trigger.note or "watches"
+def _status(watch: Watch) -> Any:
+    trigger = watch.row.trigger
+    if trigger.status == "paused":
+        return Styled(f"paused: {trigger.reason}", "yellow")
+    return Styled(watch.fault, "yellow") if watch.fault else trigger.note or "watches"
 
 
 def told(row: FiringRow) -> str:

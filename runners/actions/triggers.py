@@ -32,7 +32,7 @@ from storage.globs import WILD, Found, expand
 from storage.project import ProjectSpec, load_project
 from storage.read import datasets as read_datasets
 from storage.read import triggers as read_triggers
-from storage.read.triggers import FiringRow, TriggerRow
+from storage.read.triggers import FiringRow
 from storage.shed import Shed, current_user
 from storage.tables import Run, Trigger
 from storage.trigger_section import TriggerSection
@@ -146,11 +146,6 @@ def _forgotten(shed: Shed, project_dir: Path, known: set[str]) -> list[str]:
     return gone
 
 
-def listing(shed: Shed, *, project: str | None = None) -> list[TriggerRow]:
-    """Every trigger with its last firing."""
-    return read_triggers.every(shed, project=project)
-
-
 def watched(shed: Shed) -> bool:
     """Whether the process that watches for your triggers lives."""
     return process.lives(shed)
@@ -248,7 +243,7 @@ def attempt(shed: Shed, which: str, *, project: str | None = None) -> Tried:
         UsageError: when there is no such trigger, or its project cannot be read.
     """
     trigger = read_triggers.find(shed, which, project=project)
-    spec = TriggerSection.model_validate(trigger.spec)
+    spec = orders.settings(trigger)
     lines = [f"it is paused: {trigger.reason}"] if trigger.status == "paused" else []
     if spec.on == "schedule" and spec.cron is not None:
         at = trigger.next_at or schedule.following(spec.cron, spec.timezone, time.time())

@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.errors import TrainshedError
+from runners.triggers import orders
+from storage.errors import TrainshedError, UsageError
 from storage.project import load_project
 from storage.read import triggers as read_triggers
 from storage.read.triggers import TriggerRow
@@ -17,11 +18,16 @@ from storage.trigger_section import TriggerSection
 
 @dataclass(frozen=True)
 class Watch:
-    """A trigger as a list shows it: `what` it watches; `due` is when it fires next, None where events decide."""
+    """A trigger as a list shows it.
+
+    `what` it watches; `due` is when it fires next, None where events decide. `fault` says why its settings cannot be
+    read and what to do; empty when they can.
+    """
 
     row: TriggerRow
     what: str
     due: float | None
+    fault: str = ""
 
 
 def every(shed: Shed, *, project: str | None = None) -> list[Watch]:
@@ -31,7 +37,10 @@ def every(shed: Shed, *, project: str | None = None) -> list[Watch]:
 
 def _watch(row: TriggerRow) -> Watch:
     trigger = row.trigger
-    spec = TriggerSection.model_validate(trigger.spec)
+    try:
+        spec = orders.settings(trigger)
+    except UsageError as err:
+        return Watch(row, "", None, f"{err.message}; {err.todo}")
     due = trigger.next_at if trigger.status == "active" else None
     return Watch(row, _what(trigger, spec), due)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from runners.agency import requests
 from runners.agency.home import Home
+from storage import sections
 from storage.errors import RunFailed
 from storage.tables import Trigger
 from storage.trigger_section import TriggerSection
@@ -40,12 +41,31 @@ def find(home: Home, trigger: Trigger) -> Orders:
 
     Raises:
         RunFailed: when this user never gave them.
+        UsageError: when another version of trainshed wrote them, and this one does not understand them.
     """
-    todo = f"`trainshed triggers add -p {trigger.project_dir}` gives them again"
+    todo = _anew(trigger)
     try:
         request = requests.find(home, trigger.request)
     except RunFailed as err:
         raise RunFailed("its user never gave these orders", place=f"trigger {trigger.id}", todo=todo) from err
     if request.command[:1] != ["trigger"] or request.cwd != trigger.project_dir:
         raise RunFailed("its row is not what was ordered", place=f"trigger {trigger.id}", todo=todo)
-    return Orders(Path(request.cwd), TriggerSection.model_validate_json(request.command[1]), request.env)
+    return Orders(Path(request.cwd), _understood(trigger, json.loads(request.command[1])), request.env)
+
+
+def settings(trigger: Trigger) -> TriggerSection:
+    """What its row says that it was told; its orders are what counts.
+
+    Raises:
+        UsageError: when another version of trainshed wrote the row, and this one does not understand it.
+    """
+    return _understood(trigger, trigger.spec)
+
+
+def _understood(trigger: Trigger, said: object) -> TriggerSection:
+    todo = f"update trainshed, or {_anew(trigger)}"
+    return sections.kept(TriggerSection, said, place=f"trigger {trigger.id}", todo=todo)
+
+
+def _anew(trigger: Trigger) -> str:
+    return f"`trainshed triggers add -p {trigger.project_dir}` gives its settings anew"

@@ -165,7 +165,7 @@ class Watch:
         try:
             found = orders.find(self.home, trigger)
         except TrainshedError as err:
-            write_triggers.pause(self.shed, trigger.id or 0, err.message)
+            write_triggers.pause(self.shed, trigger.id or 0, f"{err.message}; {err.todo}")
             return
         trigger_id = trigger.id or 0
         self.orders[trigger_id] = found

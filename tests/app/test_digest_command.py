@@ -74,5 +74,18 @@ def test_the_agent_says_what_is_watched(call: Call, shed: Shed) -> None:
     assert "nothing now; 1 trigger should be" in found.out and "delays/nightly: 0 6 * * *" in found.out
 
 
+def test_a_trigger_of_a_newer_version_is_listed_with_what_to_do(call: Call, shed: Shed) -> None:
+    for name, spec in (("lunar", {"on": "drift", "rhythm": "lunar"}), ("drift", {"on": "drift"})):
+        write_triggers.register(
+            shed, name=name, project="delays", project_dir="/p", kind="drift", spec=spec, request="r"
+        )
+    readable, newer = call("triggers", "list", "--json").lines[:2]
+    assert readable["name"] == "drift" and readable["fault"] == ""
+    assert newer["fault"].startswith('this version cannot read it: unknown key "rhythm"; update trainshed, or')
+    assert call("triggers", "list").code == 0 and call("agent", "status").code == 0
+    refused = call("triggers", "test", "lunar")
+    assert refused.code == 2 and "trigger 1: this version cannot read it" in refused.err
+
+
 def test_a_wrong_moment_is_a_usage_error(call: Call, shed: Shed) -> None:
     assert call("digest", "--since", "yesterday").code == 2

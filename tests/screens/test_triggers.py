@@ -51,6 +51,16 @@ async def test_triggers_their_history_and_alerts_stand_together(shed: Shed, size
         await driven.sees("schedule", "in 3 h", "by itself", "stop", "PSI 0.31", "alerts (1 new)", "is being sent")
 
 
+async def test_a_trigger_of_a_newer_version_is_told_among_those_that_can_be_read(shed: Shed) -> None:
+    trigger_of(shed, "schedule", cron="0 6 * * mon", rhythm="lunar")
+    trigger_of(shed, "drift")
+    async with driving(shed, size=(200, 50)) as driven:
+        await in_triggers(driven)
+        await driven.sees('this version cannot read it: unknown key "rhythm"', "any input: PSI")
+        await driven.press("t")
+        await driven.sees("update trainshed, or `trainshed triggers add -p /nowhere`")
+
+
 async def test_enter_on_a_firing_shows_its_evidence_and_r_its_run(shed: Shed) -> None:
     run = run_of(shed, "delays")
     firing = noticed(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from runners.agency import requests
 from runners.triggers.measuring import Found, Measuring
 from runners.triggers.process import BROKEN_S, Watch
 from storage.project import ProjectSpec
 from storage.read import triggers as read_triggers
 from storage.shed import Shed, open_shed
 from storage.trigger_section import TriggerSection
+from storage.write import triggers as write_triggers
 from tests.runners.triggers.watched import firings, watched
 
 
@@ -69,6 +72,23 @@ def test_a_trigger_that_breaks_is_told_and_the_others_go_on(shed: Shed, tmp_path
     assert watch.due[trigger.id or 0] > watch.due[99] + BROKEN_S / 2
     (row,) = read_triggers.every(shed)
     assert row.trigger.note == "this is a bug in trainshed: ValueError('not of this shape')"
+
+
+def test_orders_of_a_newer_version_pause_their_trigger_with_what_to_do(
+    shed: Shed, tmp_path: Path, watch: Watch
+) -> None:
+    command = ["trigger", json.dumps({"on": "drift", "rhythm": "lunar"})]
+    request = requests.keep(watch.home, requests.of_command(command, tmp_path, {}))
+    newer, _ = write_triggers.register(
+        shed, name="newer", project="delays", project_dir=str(tmp_path), kind="drift", spec={}, request=request
+    )
+    watch._begin(newer)
+    (row,) = read_triggers.every(shed)
+    assert row.trigger.status == "paused" and not watch.sources
+    assert row.trigger.reason == (
+        'this version cannot read it: unknown key "rhythm"; '
+        f"update trainshed, or `trainshed triggers add -p {tmp_path}` gives its settings anew"
+    )
 
 
 def test_while_drift_is_measured_the_others_are_looked_at(shed: Shed, tmp_path: Path, watch: Watch) -> None:
