@@ -247,7 +247,10 @@ def _rows(model: ModelRow) -> list[Row]:
         aliases = [name for name, number in model.aliases.items() if number == version.number]
         waits = version.status == "passed" and "candidate" in aliases
         word = next((name for name in ("production", "previous") if name in aliases), version.status)
-        word = "waiting" if waits else word
+        if waits:
+            word = "waiting"
+        elif word == "previous" and word not in aliases:
+            word = "replaced"  # only one version is what a rollback goes back to
         told: Line = joined([[Span(word, role_of(word))], [span(" ".join(set(aliases) - {word}), "dim")]], " ")
         cells: tuple[Line, ...] = (
             [glyph(word)],

@@ -156,13 +156,13 @@ class Shell(Acting, App[int]):
             return
 
         def read() -> Standing:
-            from storage.read import alerts, counts
+            from storage.read import counts
 
             found = counts.runs_by_status(shed)
             return Standing(
                 found.get("running", 0),
                 found.get("queued", 0),
-                counts.versions_waiting(shed) + alerts.unacknowledged(shed),
+                counts.for_somebody(shed),
                 read_only=not shed.writable,
             )
 

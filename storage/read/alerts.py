@@ -37,9 +37,10 @@ def has(shed: Shed, user: str, project: str, key: str) -> bool:
 
 
 def unacknowledged(shed: Shed) -> int:
-    """How many nobody has acknowledged."""
+    """How many nobody has acknowledged, of those that ask for somebody: news do not."""
+    query = select(func.count()).where(col(Alert.acknowledged_at).is_(None), Alert.severity != "info")
     with shed.reading() as session:
-        return session.exec(select(func.count()).where(col(Alert.acknowledged_at).is_(None))).one()
+        return session.exec(query).one()
 
 
 def to_send(shed: Shed, user: str, host: str) -> list[Alert]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlmodel import col, func, select
 
-from storage.read.digest import awaiting
+from storage.read.alerts import unacknowledged
+from storage.read.digest import asking, awaiting
 from storage.shed import Shed
 from storage.tables import Run
 
@@ -18,6 +19,6 @@ def runs_by_status(shed: Shed, project: str | None = None) -> dict[str, int]:
         return {status: int(count) for status, count in session.exec(query)}
 
 
-def versions_waiting(shed: Shed) -> int:
-    """Model versions that wait for a person."""
-    return len(awaiting(shed))
+def for_somebody(shed: Shed) -> int:
+    """What waits for a person: model versions and firings to approve, alerts to see."""
+    return len(awaiting(shed)) + len(asking(shed)) + unacknowledged(shed)

@@ -16,7 +16,7 @@ from tests.scenes import dataset_version_of, model_version_of, run_of
 from tests.screens.driving import driving
 
 
-def set_off(shed: Shed, title: str) -> None:
+def set_off(shed: Shed, title: str, severity: str = "warning") -> None:
     with shed.writing("alerted", "test") as write:
         now = time.time()
         write.session.add(
@@ -27,7 +27,7 @@ def set_off(shed: Shed, title: str) -> None:
                 host="box",
                 project="p",
                 key=title,
-                severity="warning",
+                severity=severity,
                 title=title,
                 delivery="listed",
             )
@@ -74,6 +74,13 @@ async def test_an_alert_is_acknowledged(shed: Shed) -> None:
         await driven.sees("drift on carrier")
         await driven.press("a")
         await driven.until(lambda: "drift on carrier" not in driven.text)
+
+
+async def test_the_header_counts_what_home_lists_and_no_news(shed: Shed) -> None:
+    set_off(shed, "drift on carrier")
+    set_off(shed, "v5 is production now", severity="info")
+    async with driving(shed) as driven:
+        await driven.sees("needs you (1)", "! 1 for you", "drift on carrier")
 
 
 async def test_what_ended_lately_leads_to_its_page(shed: Shed) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from runners.actions import models
 from screens.dialogs import Agreeing
 from screens.ink import Span
 from screens.page import Page
@@ -62,6 +65,15 @@ async def test_evidence_of_any_length_leaves_the_reason_and_the_keys_in_view(she
         await driven.sees("what rule 39 found", "why", "ctrl+y v3 to production")
         await driven.pilot.press("pageup", "up", "up", "up")
         await driven.sees("what rule 0 found")
+
+
+async def test_only_the_version_that_a_rollback_goes_back_to_is_called_previous(shed: Shed) -> None:
+    for bias in (1.0, 2.0, 3.0):
+        version = model_version_of(shed, run_of(shed), bias=bias)
+        models.promote(shed, "flight-delay", f"v{version.number}")
+    async with driving(shed) as driven:
+        await in_models(driven)
+        await driven.until(lambda: re.search(r"v3 +production.*v2 +previous.*v1 +replaced", driven.text, re.DOTALL))
 
 
 async def test_b_rolls_back_and_esc_leaves_things_as_they_are(shed: Shed) -> None:
