@@ -220,7 +220,12 @@ def _uneven(source: Source) -> DataInvalid | None:
     except csv.Error as err:
         return _torn(source, f"line {lines.line_num}: {err}")
     except UnicodeDecodeError as err:
-        return _torn(source, f"it is not UTF-8 text: {err.reason}")
+        return DataInvalid(
+            f"it is not UTF-8 text: {err.reason}",
+            place=source.name,
+            expected="a csv file in UTF-8",
+            todo="save it as UTF-8: `iconv -f latin1 -t utf-8 FILE > NEW`, with utf-16 where it comes from Excel",
+        )
     except (OSError, EOFError) as err:
         return _torn(source, str(err))
     return None

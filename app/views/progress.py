@@ -42,7 +42,9 @@ def view_for(out: Output, stages: tuple[str, ...], head: str = "starting") -> Vi
 
 
 def run_line(event: Event) -> str:
-    told = f"run {event.get('run')}  {event.get('name', '')}  on {event.get('dataset', '')}"
+    told = f"run {event.get('run')}  {event.get('name', '')}"
+    if event.get("dataset"):  # what an agent starts names none
+        told += f"  on {event['dataset']}"
     if event.get("resumed"):
         told += f"  taken up again, attempt {event['attempt']}" if event.get("attempt") else "  taken up again"
     return told

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from storage.columns import column_types, identifier, literal
 from storage.errors import DataInvalid, UsageError, nearest
+from storage.reading import Source, told
 
 if TYPE_CHECKING:
     import duckdb
@@ -112,12 +113,8 @@ def _tables(con: duckdb.DuckDBPyConnection, paths: list[Path]) -> dict[tuple[str
 
 
 def _described(con: duckdb.DuckDBPyConnection, select: str, path: Path) -> dict[str, str]:
-    import duckdb
-
-    try:
+    with told([Source(path, str(path))]):
         return dict(column_types(con, select))
-    except duckdb.Error as err:
-        raise DataInvalid(f"cannot be read: {str(err).splitlines()[0]}", place=str(path)) from err
 
 
 def _select(paths: list[Path]) -> str:

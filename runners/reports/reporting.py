@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from runners.evaluation import scores
@@ -107,24 +107,27 @@ def _metric_table(context: Context, evaluated: dict[str, Any], judged: dict[str,
     production = judged.get("evidence", {}).get("production") or {}
     columns = ["metric", "this model"]
     columns += [f"production v{judged['production_version']}"] if production else []
-    columns += ["yardstick", "better"] if yardstick else []
+    columns += ["yardstick", "best" if production else "better"] if yardstick else []
     rows = []
     for name, value in {**evaluated["metrics"], **own}.items():
-        row = [name, scores.shown(value)]
-        row += [_shown(production.get(name))] if production else []
-        row += [_shown(yardstick.get(name)), _better(name, value, yardstick.get(name))] if yardstick else []
-        rows.append(row)
+        values: list[float | None] = [value]
+        values += [production.get(name)] if production else []
+        values += [yardstick.get(name)] if yardstick else []
+        best = [best_of(name, dict(zip(columns[1:-1], values, strict=True)))] if yardstick else []
+        rows.append([name, *map(_shown, values), *best])
     title = f"metrics on {evaluated['rows']:,} test rows the model has not seen"
     return {"event": "table", "title": title, "columns": columns, "rows": rows, "align": "l" + "r" * (len(columns) - 1)}
 
 
-def _better(name: str, ours: float, theirs: float | None) -> str:
-    """Which of the two is better, where a metric has a better way."""
-    if theirs is None or name not in scores.METRICS:
+def best_of(name: str, values: Mapping[str, float | None]) -> str:
+    """Whose value of a metric is the best: `equal` where several share it, empty where there is nothing to compare
+    or nobody can say which way is better."""
+    known = {whose: value for whose, value in values.items() if value is not None}
+    if len(known) < 2 or name not in scores.METRICS:
         return ""
-    if ours == theirs:
-        return "equal"
-    return "this model" if (ours > theirs) == scores.higher_is_better(name) else "yardstick"
+    best = max(known.values()) if scores.higher_is_better(name) else min(known.values())
+    of = [whose for whose, value in known.items() if value == best]
+    return of[0] if len(of) == 1 else "equal"
 
 
 def _slice_table(context: Context, evaluated: dict[str, Any], judged: dict[str, Any]) -> Event:

@@ -11,7 +11,7 @@ import pytest
 
 from app.batch import STAGES, Told, assignment
 from app.output import Output
-from app.views.progress import LiveView, PlainView
+from app.views.progress import LiveView, PlainView, run_line
 from runners.actions.pipelines import STAGE_NAMES, Finished
 from runners.actions.projects import KINDS
 from storage.errors import UsageError
@@ -181,3 +181,7 @@ def test_a_reader_that_goes_away_does_not_stop_the_run(call: Call, shed: Shed, t
     )
     assert told.stdout.splitlines() == ["run 1  table  on table v1", "0"], told.stderr
     assert [stage.status for stage in read_runs.stages(shed, 1)] == ["done", "done"]
+
+
+def test_a_run_that_names_no_dataset_yet_is_told_without_one() -> None:
+    assert run_line({"event": "run", "run": 5, "name": "flight-delay"}) == "run 5  flight-delay"

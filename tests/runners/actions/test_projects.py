@@ -154,6 +154,15 @@ def test_what_no_project_can_be_made_of_is_told(tmp_path: Path) -> None:
         guess(tmp_path, "y")
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_file_in_another_encoding_is_told_with_how_to_mend_it(encoding: str, tmp_path: Path) -> None:
+    rows = "".join(f"{number},été,{number % 2}\n" for number in range(200))
+    (tmp_path / "words.csv").write_bytes(f"id,word,label\n{rows}".encode(encoding))
+    with pytest.raises(DataInvalid, match="it is not UTF-8 text") as caught:
+        guess(tmp_path, "label")
+    assert caught.value.place == str(tmp_path / "words.csv") and "iconv" in (caught.value.todo or "")
+
+
 def test_column_names_from_outside_are_only_text(tmp_path: Path) -> None:
     evil = 'a"] \\ # = {x}'
     with (tmp_path / "o'dd.csv").open("w") as file:
