@@ -6,7 +6,9 @@ import gc
 import importlib
 import os
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -175,9 +177,18 @@ def door(
 def main() -> NoReturn:
     """The console script."""
     code = run(sys.argv[1:])
+    if any(thread.daemon for thread in threading.enumerate()):
+        _leave_at_once(code)  # the screen was left as it read: DuckDB aborts an interpreter that ends meanwhile
     if "duckdb" not in sys.modules:  # whose bindings call a leak what is not collected
         gc.freeze()  # as it ends the interpreter looks for garbage three times: a sixth of a short command
     sys.exit(code)
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)
 
 
 def run(args: list[str]) -> int:

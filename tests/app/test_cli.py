@@ -134,6 +134,20 @@ def test_the_version_is_told() -> None:
     assert told.returncode == 0 and told.stdout[0].isdigit()
 
 
+def test_to_leave_while_something_is_read_ends_quietly() -> None:
+    script = """
+import sys, threading, duckdb
+from app.cli import main
+endless = "select sum(range) from range(1000000000000)"
+threading.Thread(target=duckdb.connect().execute, args=(endless,), daemon=True).start()
+sys.argv = ["trainshed", "--version"]
+main()
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.strip()
+
+
 def test_no_verb_says_what_to_do_first(call: Call, shed: Shed) -> None:
     assert "trainshed init DIR" in call().out
     run_of(shed)
