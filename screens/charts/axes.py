@@ -6,6 +6,13 @@ import math
 from dataclasses import dataclass
 
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+DAY_S = 86400.0
+CLOCK_STEPS = (  # seconds: what one counts minutes and hours by
+    *(float(second) for second in (1, 2, 5, 10, 15, 30)),
+    *(60.0 * minute for minute in (1, 2, 5, 10, 15, 30)),
+    *(3600.0 * hour for hour in (1, 2, 3, 6, 12)),
+    DAY_S,
+)
 FULL_ENOUGH = 0.35  # of an axis that its values may shrink to before it is drawn anew
 
 
@@ -70,10 +77,13 @@ def _digits(step: float) -> int:
     return 7
 
 
-def axis(low: float, high: float, ticks: int, *, log: bool = False, least_step: float = 0.0) -> Axis:
+def axis(
+    low: float, high: float, ticks: int, *, log: bool = False, least_step: float = 0.0, clock: bool = False
+) -> Axis:
     """The axis with round ends around `low` to `high` (finite), with about `ticks` ticks.
 
-    A logarithmic one covers whole powers of ten; `low` must be positive then. Steps are no smaller than `least_step`.
+    A logarithmic one covers whole powers of ten; `low` must be positive then. Steps are no smaller than `least_step`;
+    those of a `clock`, whose values are seconds, are round as times are.
     """
     if log:
         first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
@@ -82,20 +92,28 @@ def axis(low: float, high: float, ticks: int, *, log: bool = False, least_step: 
     if high <= low:
         half = abs(low) / 2 or 0.5
         low, high = low - half, high + half
-    step = max(least_step, _round_step((high - low) / max(1, ticks)))
+    rough = (high - low) / max(1, ticks)
+    step = max(least_step, _clock_step(rough) if clock else _round_step(rough))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return Axis(first * step, max(last, first + 1) * step, step)
 
 
 def held(
-    before: Axis | None, low: float, high: float, ticks: int, *, log: bool = False, least_step: float = 0.0
+    before: Axis | None,
+    low: float,
+    high: float,
+    ticks: int,
+    *,
+    log: bool = False,
+    least_step: float = 0.0,
+    clock: bool = False,
 ) -> Axis:
     """The axis as it was, as long as the values are within it and fill enough of it; else a new one."""
     if before is not None and before.log == log and before.low <= low and high <= before.high:
-        new = axis(low, high, ticks, log=log, least_step=least_step)
+        new = axis(low, high, ticks, log=log, least_step=least_step, clock=clock)
         if log or (new.high - new.low) >= FULL_ENOUGH * (before.high - before.low):
             return before
-    return axis(low, high, ticks, log=log, least_step=least_step)
+    return axis(low, high, ticks, log=log, least_step=least_step, clock=clock)
 
 
 def _round_step(rough: float) -> float:
@@ -103,3 +121,10 @@ def _round_step(rough: float) -> float:
         return 1.0
     power = 10.0 ** math.floor(math.log10(rough))
     return next((step * power for step in STEPS if step * power >= rough * (1 - 1e-9)), 10 * power)
+
+
+def _clock_step(rough_s: float) -> float:
+    if rough_s <= CLOCK_STEPS[0]:
+        return _round_step(rough_s)
+    known = next((step for step in CLOCK_STEPS if step >= rough_s * (1 - 1e-9)), None)
+    return known if known is not None else _round_step(rough_s / DAY_S) * DAY_S

@@ -152,17 +152,17 @@ def _fit_axes(picture: Picture, width: int, height: int) -> None:
         picture.x_axis = picture.y_axis = None
         return
     ticks = max(2, width // TICK_EVERY)
-    least = 1.0 if picture.x_name == "step" else 0.0
+    least, clock = (1.0 if picture.x_name == "step" else 0.0), picture.x_name == "time"
     if picture.zoom is not None:
         low, high = picture.zoom
-        picture.x_axis = Axis(low, high, axis(low, high, ticks, least_step=least).step)
+        picture.x_axis = Axis(low, high, axis(low, high, ticks, least_step=least, clock=clock).step)
     else:
         low, high = min(xs), max(xs)
         low = 0.0 if 0 < low <= high / 4 else low
         if picture.growing or high <= low:
-            picture.x_axis = held(picture.x_axis, low, high, ticks, least_step=least)
+            picture.x_axis = held(picture.x_axis, low, high, ticks, least_step=least, clock=clock)
         else:
-            picture.x_axis = Axis(low, high, axis(low, high, ticks, least_step=least).step)
+            picture.x_axis = Axis(low, high, axis(low, high, ticks, least_step=least, clock=clock).step)
     picture.y_axis = held(picture.y_axis, min(values), max(values), max(2, (height - 2) // 3), log=picture.log)
 
 
@@ -248,8 +248,9 @@ def _x_text(value: float, name: str, step: float = 0.0) -> str:
 
 
 def _elapsed(seconds: float) -> str:
-    """`40 s`, `3 min`, `2.5 h`."""
-    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+    """`40 s`, `3 min`, `1 h 15 min`."""
+    for unit, name, part, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if seconds >= unit:
-            return f"{seconds / unit:.3g} {name}"
+            whole, rest = divmod(round(seconds / part), unit // part)
+            return f"{whole} {name} {rest} {small}" if rest else f"{whole} {name}"
     return f"{seconds:.3g} s" if not math.isclose(seconds, 0) else "0"

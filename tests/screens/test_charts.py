@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from screens.charts.axes import Axis, axis, briefly, held
+from screens.charts.plot import Picture, Shown, drawn
 from screens.charts.raster import BRAILLE, DOTS, Curve, column_of, raster, row_of
 
 finite = st.floats(-1e9, 1e9, allow_nan=False)
@@ -87,7 +89,7 @@ def test_without_unicode_each_curve_has_a_mark_of_its_own() -> None:
 @given(finite, st.floats(0, 1e9), st.integers(1, 12))
 def test_an_axis_holds_its_values_between_round_ends(low: float, size: float, ticks: int) -> None:
     found = axis(low, low + size, ticks)
-    slack = (found.high - found.low) * 1e-6
+    slack = (found.high - found.low) * 1e-6 + 4 * math.ulp(abs(low) + size)  # floats tell no finer
     assert found.low <= low + slack and low + size <= found.high + slack
     assert len(found.ticks()) <= ticks + 3
     assert math.isclose(found.ticks()[-1], found.high, abs_tol=slack + 1e-12)
@@ -128,3 +130,18 @@ def test_values_at_or_below_zero_are_left_out_of_a_logarithmic_chart() -> None:
     y = axis(0.1, 10, 4, log=True)
     cells = raster([Curve([0, 5, 10], [-1, 0.5, -3], [-1, 0.5, 2])], 10, 5, Axis(0, 10, 2), y)
     assert any(sign != " " for line in cells for sign, _ in line)
+
+
+@pytest.mark.parametrize(
+    ("longest", "told"),
+    [
+        (24, ["0", "5 s", "10 s", "15 s", "20 s"]),
+        (300, ["0", "1 min", "2 min", "3 min", "4 min", "5 min"]),
+        (4600, ["0", "15 min", "30 min", "45 min", "1 h", "1 h 15 min"]),
+        (30 * 3600, ["0", "6 h", "12 h", "18 h", "1 d", "1 d 6 h"]),
+    ],
+)
+def test_ticks_of_a_time_are_round_as_times_are(longest: float, told: list[str]) -> None:
+    picture = Picture("cpu", [Shown("cpu", [0.0, longest], [0.0, 1.0], [0.0, 1.0])], x_name="time")
+    below = "".join(part.text for part in drawn(picture, 86, 8)[-1])
+    assert re.split(r"  +", below.replace("time", " ").strip()) == told
