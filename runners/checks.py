@@ -11,6 +11,7 @@ import duckdb
 
 from storage import frames
 from storage.columns import column_type
+from storage.counted import counted
 from storage.errors import UsageError, nearest
 from storage.manifests import Manifest
 from storage.project import ColumnCheck, ProjectSpec, Scalar
@@ -121,8 +122,8 @@ def column_checks(con: duckdb.DuckDBPyConnection, checks: dict[str, ColumnCheck]
 def row_check(con: duckdb.DuckDBPyConnection, least: int) -> CheckResult:
     """`[checks] min_rows`."""
     count = _count(con, "select count(*) from data", [])
-    text = "" if count >= least else f"{count:,} rows, expected at least {least:,}"
-    return CheckResult(f"at least {least:,} rows", "stop", count >= least, 0 if count >= least else 1, text)
+    text = "" if count >= least else f"{counted(count, 'row')}, expected at least {least:,}"
+    return CheckResult(f"at least {counted(least, 'row')}", "stop", count >= least, 0 if count >= least else 1, text)
 
 
 def sql_check(con: duckdb.DuckDBPyConnection, name: str, query: str, on_fail: str) -> CheckResult:
@@ -135,7 +136,8 @@ def sql_check(con: duckdb.DuckDBPyConnection, name: str, query: str, on_fail: st
         return CheckResult(name, on_fail, False, 1, f"the check's query fails: {err.message}")
     except duckdb.Error as err:
         return CheckResult(name, on_fail, False, 1, f"the check's query fails: {str(err).splitlines()[0]}")
-    return CheckResult(name, on_fail, count == 0, count, f"{count:,} rows break it" if count else "", rows)
+    text = f"{counted(count, 'row')} {'breaks' if count == 1 else 'break'} it" if count else ""
+    return CheckResult(name, on_fail, count == 0, count, text, rows)
 
 
 def _within(con: duckdb.DuckDBPyConnection, column: str, allowed: list[Scalar], on_fail: str) -> CheckResult:
@@ -151,7 +153,9 @@ def _within(con: duckdb.DuckDBPyConnection, column: str, allowed: list[Scalar], 
     strangers = con.execute(
         f"select {name}::varchar, count(*) from data where {condition} group by 1 order by 2 desc limit 5", given
     ).fetchall()
-    text = f"{found.count:,} rows, such as " + ", ".join(f'"{value}" ({count:,})' for value, count in strangers)
+    text = f"{counted(found.count, 'row')}, such as " + ", ".join(
+        f'"{value}" ({count:,})' for value, count in strangers
+    )
     return CheckResult(found.name, on_fail, False, found.count, text, found.rows)
 
 
@@ -181,7 +185,7 @@ def _rows(
         f"select min({_quoted(column)})::varchar, max({_quoted(column)})::varchar from data where {condition}", given
     ).fetchone()
     assert worst is not None
-    return CheckResult(name, on_fail, False, count, f"{count:,} rows, from {worst[0]} to {worst[1]}", rows)
+    return CheckResult(name, on_fail, False, count, f"{counted(count, 'row')}, from {worst[0]} to {worst[1]}", rows)
 
 
 def _types(con: duckdb.DuckDBPyConnection) -> dict[str, str]:

@@ -18,6 +18,7 @@ from screens.page import Page
 from screens.view import View
 from screens.widgets import columns as profiled
 from screens.widgets.grid import Column, Grid, Row
+from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.dataset_views import Details, Profiled
@@ -118,8 +119,8 @@ class Data(View[str, Found]):
             return
         version = details.version
         held, of = found.checks
-        facts = [f"{version.files:,} files"]
-        facts += [f"{version.rows:,} rows"] if version.rows is not None else []
+        facts = [counted(version.files, "file")]
+        facts += [counted(version.rows, "row")] if version.rows is not None else []
         facts += [figures.size(version.bytes)]
         facts += [("✓" if held == of else "✗") + f" {held} of {of} checks"] if of else []
         box.border_title = escaped(f"{details.dataset.name} v{version.number}")
@@ -134,7 +135,7 @@ class Data(View[str, Found]):
         rows: list[Row] = []
         for each in found.profiles:
             if len(found.profiles) > 1:
-                head: Line = [span(each.table, "bold"), Span(f"  {each.profile.rows:,} rows", "dim")]
+                head: Line = [span(each.table, "bold"), Span(f"  {counted(each.profile.rows, 'row')}", "dim")]
                 rows.append(Row((each.table, ""), (head,), plain=True))
             rows += [Row((each.table, row.key), row.cells) for row in profiled.rows_of(each.profile)]
         grid.show(rows, columns=profiled.columns())
@@ -205,7 +206,7 @@ def _rows(dataset: Dataset, versions: list[DatasetVersion]) -> list[Row]:
     kind = Span(f"  {dataset.kind}", "faint")
     rows = [Row(("", dataset.name), ([span(dataset.name, "bold"), kind], [], []), plain=True)]
     for place, version in enumerate(versions[:SHOWN_VERSIONS]):
-        told = f"{version.rows:,} rows" if version.rows is not None else f"{version.files:,} files"
+        told = counted(version.rows, "row") if version.rows is not None else counted(version.files, "file")
         cells: tuple[Line, ...] = (
             [Span(f"v{version.number}", "bold" if place == 0 else ""), Span("  newest" if place == 0 else "", "done")],
             [Span(told, "dim")],
@@ -228,7 +229,7 @@ def _show_classes(grid: Grid, details: Details) -> None:
         )
         for name, count in sorted(details.classes.items(), key=lambda item: -item[1])
     ]
-    grid.empty = [[], [Span(f"{details.version.files:,} files in no classes", "dim")]]
+    grid.empty = [[], [Span(f"{counted(details.version.files, 'file')} in no classes", "dim")]]
     grid.show(rows, columns=[Column("class", most=40), Column("files", "r"), Column("", grow=True, most=32)])
 
 

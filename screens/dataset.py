@@ -16,6 +16,7 @@ from screens.sections.dataset import Checks, Columns, Diff, Onward
 from screens.sections.files import Files
 from screens.sections.rows import RowsSection
 from screens.widgets.painted import Painted
+from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.dataset_views import Details
@@ -42,8 +43,8 @@ class DatasetHead(Painted):
         version = found.version
         kept = ", ".join(f"{how} {count:,}" if len(found.kept) > 1 else how for how, count in found.kept.items())
         parts: list[Line] = [
-            [Span(f"{version.files:,} files")],
-            [Span(f"{version.rows:,} rows" if version.rows is not None else "")],
+            [Span(counted(version.files, "file"))],
+            [Span(counted(version.rows, "row") if version.rows is not None else "")],
             [Span(figures.size(version.bytes))],
             [span(kept, "dim")],
             [span(f"{figures.ago(version.created_at)} by {version.created_by}", "dim")],

@@ -21,6 +21,7 @@ from screens.profiling import share
 from screens.sections.rows import record
 from screens.signing import Signing
 from screens.widgets.grid import AHEAD, Column, Grid, Row
+from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.flips import Flip, Flips
@@ -127,7 +128,7 @@ class FlipsPage(Signing[Asked, Found]):
     def _tell_progress(self) -> None:
         done, total = self._progress
         if self._found is None and total:
-            told = f"both models answer: {done:,} of {total:,} rows"
+            told = f"both models answer: {done:,} of {counted(total, 'row')}"
             self.query_one("#list").border_subtitle = told
 
     def show(self, answer: Found) -> None:

@@ -17,6 +17,7 @@ from screens.glyphs import gauge
 from screens.ink import Line, Span, cut, escaped, joined, line, padded, span, wrapped
 from screens.view import View
 from screens.widgets.lines import Lines
+from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.monitoring import Monitored
@@ -66,7 +67,7 @@ class MonitorPage(View[float, "Monitored"]):
         return found
 
     def show(self, answer: Monitored) -> None:
-        told = f"the last {WINDOWS[self._window][1]} · {answer.rows:,} predictions"
+        told = f"the last {WINDOWS[self._window][1]} · {counted(answer.rows, 'prediction')}"
         self.query_one(".pane").border_subtitle = told
         self.query_one(Lines).flow(lambda width: monitored_told(answer, width))
 
@@ -179,7 +180,7 @@ def performance_told(found: Any, width: int) -> list[Line]:
     head.append(
         [Span("an estimate from its confidence", "attention") if found.estimated else Span("from the truth", "done")]
     )
-    head.append([Span(f"{found.rows:,} rows", "dim")])
+    head.append([Span(counted(found.rows, "row"), "dim")])
     lines: list[Line] = [cut(joined(head), width)]
     if len(found.over_time) > 1:
         steps = [step.value for step in found.over_time]

@@ -19,6 +19,7 @@ from screens.ink import Line, Span, escaped, line, span
 from screens.threads import beside
 from screens.widgets.field import Field
 from screens.widgets.painted import Painted
+from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.predicting import Predicted
@@ -111,12 +112,14 @@ class Predicting(Acting, ModalScreen[None]):
         try:
             done = await beside(lambda: self._predicted(shed, source, output, keep))
         except Stopped:
-            shell.say(f"stopped after {self._far[0] if self._far else 0:,} rows; the same again goes on from there")
+            shell.say(
+                f"stopped after {counted(self._far[0] if self._far else 0, 'row')}; the same again goes on from there"
+            )
         except TrainshedError as err:
             shell.tell(err)
         else:
             speed = (done.rows - done.resumed) / max(done.seconds, 1e-9)
-            shell.say(f"{done.rows:,} rows predicted, {speed:,.0f} a second: {done.output}")
+            shell.say(f"{counted(done.rows, 'row')} predicted, {speed:,.0f} a second: {done.output}")
             if self.is_attached:
                 self.dismiss()
         finally:
@@ -140,7 +143,7 @@ class Predicting(Acting, ModalScreen[None]):
         told: Line = HINT
         if self._far is not None:
             done, total = self._far
-            rows = f"  {done:,} of {total:,} rows" if total else "  loading the model …"
+            rows = f"  {done:,} of {counted(total, 'row')}" if total else "  loading the model …"
             told = [*bar(done / total if total else 0.0, BAR), span(rows)]
             told = line(*told, Span("  stopping …" if self._stopping else "", "waiting"))
         self.query_one(Told).show(told)

@@ -12,6 +12,7 @@ from app.output import Output
 from app.scope import scope_of
 from runners.actions.guessing import Guess
 from runners.actions.projects import create
+from storage.counted import counted
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -51,7 +52,7 @@ def _tell(out: Output, guess: Guess) -> None:
     out.finish(target=guess.target, task=guess.task, numeric=guess.numeric, categorical=guess.categorical)
     out.fields(
         [
-            ("data", f"{', '.join(guess.globs)}: {guess.rows:,} rows"),
+            ("data", f"{', '.join(guess.globs)}: {counted(guess.rows, 'row')}"),
             ("target", guess.target + ("  (a guess: --target COLUMN says otherwise)" if guess.guessed else "")),
             ("task", guess.task),
             ("numeric", ", ".join(guess.numeric)),

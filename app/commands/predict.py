@@ -9,6 +9,7 @@ import typer
 
 from app.scope import scope_of
 from runners.actions import predicting
+from storage.counted import counted
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -31,7 +32,7 @@ def predict(
     def progress(done: int, total: int) -> None:
         out.emit("progress", done=done, total=total)
         if out.terminal:
-            out.note(f"{done:,} of {total:,} rows")
+            out.note(f"{done:,} of {counted(total, 'row')}")
 
     found = predicting.predict(
         scope.shed(), model, Path(source), Path(output), keep=tuple(keep or ()), threads=threads, progress=progress
@@ -46,5 +47,6 @@ def predict(
     )
     done = f", {found.resumed:,} of them before" if found.resumed else ""
     out.say(
-        f"{found.rows:,} rows{done} by {found.model} v{found.version}, {speed:,.0f} a second: {found.output}", "green"
+        f"{counted(found.rows, 'row')}{done} by {found.model} v{found.version}, {speed:,.0f} a second: {found.output}",
+        "green",
     )

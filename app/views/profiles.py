@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.output import Output, Styled, Table, can_write
 from screens.profiling import LEVELS, PLAIN_LEVELS, bin_told, briefly, share, sketch, text
+from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.dataset_views import Profiled
@@ -43,10 +44,10 @@ def show_profiles(out: Output, found: list[Profiled], *, column: str | None) -> 
 def _say_head(out: Output, found: Profiled) -> None:
     source = "the project's query" if found.is_query else found.table
     name = f"{found.dataset} v{found.version}, {source}"
-    out.say(f"{name}  {found.profile.rows:,} rows, {len(found.profile.columns):,} columns", "bold")
+    out.say(f"{name}  {counted(found.profile.rows, 'row')}, {counted(len(found.profile.columns), 'column')}", "bold")
     if found.profile.sampled is not None:
         out.note(
-            f"quantiles, histograms and top values come from a sample of {found.profile.sampled:,} rows; "
+            f"quantiles, histograms and top values come from a sample of {counted(found.profile.sampled, 'row')}; "
             "numbers of distinct values marked ≈ are estimates"
         )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from storage.counted import counted
 from storage.errors import TrainshedError, UsageError
 from storage.read import digest as read
 from storage.read.digest import Decided, Ran
@@ -218,7 +219,7 @@ def _data(shed: Shed, since: float, me: str) -> Iterator[Line]:
     """The newest version of each dataset that has a new one."""
     versions = dict(reversed([(name, version) for name, version in read.data_since(shed, since)]))
     for name, version in versions.items():
-        amount = f"{version.files:,} files" if version.rows is None else f"{version.rows:,} rows"
+        amount = counted(version.files, "file") if version.rows is None else counted(version.rows, "row")
         todo = f"trainshed data diff {name}" if version.number > 1 else f"trainshed data show {name}"
         yield Line("data", f"{name} v{version.number}: {amount}{_by(version.created_by, me)}", todo)
 

@@ -11,6 +11,7 @@ from runners.evaluation.bootstrap import Difference
 from runners.evaluation.disagreement import Flipped
 from runners.evaluation.scores import METRICS, known_metric, shown
 from runners.evaluation.slices import SliceRow
+from storage.counted import counted
 from storage.errors import UsageError
 from storage.project import GateSection, Task
 
@@ -211,7 +212,7 @@ def _slices(gate: GateSection, metric: str, allowed: float, evidence: Evidence) 
     if absent:
         return Verdict(rule, False, None, allowed, f"no slices of {_listed(absent)} were computed")
     large = [row for row in rows if row.rows >= gate.min_slice_rows]
-    skipped = _skipped(len(rows) - len(large), f"under {gate.min_slice_rows:,} rows")
+    skipped = _skipped(len(rows) - len(large), f"under {counted(gate.min_slice_rows, 'row')}")
     if evidence.production is None:
         weakest = _weakest([row for row in large if row.candidate is not None], _higher_is_better(gate, metric))
         told = f"; weakest: {_name(weakest)}, {metric} {shown(weakest.candidate or 0.0)}" if weakest else ""
@@ -278,7 +279,7 @@ def _weakest(rows: list[SliceRow], higher_is_better: bool) -> SliceRow | None:
 
 
 def _name(row: SliceRow) -> str:
-    return f"{row.column} = {row.value} ({row.rows:,} rows)"
+    return f"{row.column} = {row.value} ({counted(row.rows, 'row')})"
 
 
 def _skipped(count: int, why: str) -> str:

@@ -14,6 +14,7 @@ from runners.evaluation.scores import checked, higher_is_better, undefined
 from runners.evaluation.slices import SliceRow, slice_table
 from runners.evaluation.weighted import weighted
 from runners.monitoring.answers import Answers
+from storage.counted import counted
 from storage.project import Task
 
 FEWEST = 30  # rows that a figure needs
@@ -64,11 +65,11 @@ class Performance:
     def sentence(self) -> str:
         """In one line; an estimate says that it is one."""
         if self.value is None:
-            return f"{self.metric} is undefined on {self.rows:,} rows"
+            return f"{self.metric} is undefined on {counted(self.rows, 'row')}"
         how = f"estimated without truth, {estimation.NAME}" if self.estimated else "measured"
         interval = f" ({self.low:.3f} to {self.high:.3f})" if self.low is not None and self.high is not None else ""
         before = f", {self.reference:.3f} when it was evaluated" if self.reference is not None else ""
-        return f"{self.metric} {self.value:.3f}{interval} on {self.rows:,} rows, {how}{before}"
+        return f"{self.metric} {self.value:.3f}{interval} on {counted(self.rows, 'row')}, {how}{before}"
 
 
 def measured(

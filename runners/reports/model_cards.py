@@ -11,6 +11,7 @@ from runners.evaluation.rules import Verdict
 from runners.evaluation.scores import METRICS, Confusion, shown
 from runners.evaluation.slices import SliceRow
 from runners.reports.markdown import inert, minute, printable, table
+from storage.counted import counted
 from storage.project import Task
 
 MOST_SLICES = 40
@@ -155,7 +156,7 @@ def _summary(facts: ModelCardFacts) -> str:
     text += f" v{facts.data.version}. Made by {inert(facts.created_by)}, {minute(facts.created_at)}."
     if facts.metric in facts.metrics:
         rows = next((part.rows for part in facts.data.parts if part.name == "test"), 0)
-        text += f" On {rows:,} test rows its {inert(facts.metric)} is {shown(facts.metrics[facts.metric])}"
+        text += f" On {counted(rows, 'test row')} its {inert(facts.metric)} is {shown(facts.metrics[facts.metric])}"
         others = [other for other in (facts.production, facts.yardstick) if other and facts.metric in other.metrics]
         text += "".join(f"; {inert(other.name)} reaches {shown(other.metrics[facts.metric])}" for other in others) + "."
     return text
@@ -163,10 +164,10 @@ def _summary(facts: ModelCardFacts) -> str:
 
 def _data(facts: ModelCardFacts) -> str:
     data = facts.data
-    amount = f"{data.files:,} files" + (f", {data.rows:,} rows" if data.rows is not None else "")
+    amount = counted(data.files, "file") + (f", {counted(data.rows, 'row')}" if data.rows is not None else "")
     lines = [f"- Dataset: {inert(data.dataset)} v{data.version}, {amount}", f"- Split: {inert(data.split)}"]
     if data.dropped:
-        lines.append(f"- Dropped: {data.dropped:,} rows without a target")
+        lines.append(f"- Dropped: {counted(data.dropped, 'row')} without a target")
     borders = any(part.first or part.last for part in data.parts)
     head = ["part", "from", "to", "rows"] if borders else ["part", "rows"]
     rows = [
@@ -244,7 +245,7 @@ def _slices(facts: ModelCardFacts) -> str:
 
 
 def _few(facts: ModelCardFacts) -> str:
-    return f"with fewer than {facts.min_slice_rows:,} rows"
+    return f"with fewer than {counted(facts.min_slice_rows, 'row')}"
 
 
 def _calibration(facts: ModelCardFacts) -> str:
@@ -340,7 +341,7 @@ def _limit_lines(facts: ModelCardFacts) -> Iterator[str]:
         yield "A missing number counts as the median of the training rows."
     small = sum(row.rows < facts.min_slice_rows for row in facts.slices)
     if small:
-        yield f"Slices with fewer than {facts.min_slice_rows:,} test rows: {small:,}; little is known of them."
+        yield f"Slices with fewer than {counted(facts.min_slice_rows, 'test row')}: {small:,}; little is known of them."
     broken = [verdict.rule for verdict in facts.verdicts if not verdict.passed]
     if broken:
         yield f"Gate rules that do not hold: {_some(broken)}."

@@ -17,6 +17,7 @@ from runners.evaluation.heldout import Floats, HeldOut
 from runners.packaging import assembly, trained
 from runners.packaging.signature import Signature
 from runners.pipeline import Context
+from storage.counted import counted
 
 NAME = "evaluate"
 VERSION = 1
@@ -68,7 +69,7 @@ def work(context: Context, out: Path) -> dict[str, Any]:
 
 def summary(facts: dict[str, Any]) -> str:
     shown = [f"{name} {scores.shown(value)}" for name, value in list(facts["metrics"].items())[:3]]
-    return " · ".join([*shown, f"{facts['rows']:,} test rows"])
+    return " · ".join([*shown, counted(facts["rows"], "test row")])
 
 
 def _prediction(context: Context, rows: HeldOut) -> Floats:

@@ -9,6 +9,7 @@ from typing import Any
 from runners.evaluation.heldout import HeldOut
 from runners.packaging import assembly
 from runners.pipeline import Context
+from storage.counted import counted
 
 NAME = "package"
 VERSION = 2
@@ -51,5 +52,5 @@ def work(context: Context, out: Path) -> dict[str, Any]:
 def summary(facts: dict[str, Any]) -> str:
     parts = [f"{facts['bytes'] / 1e6:.2f} MB"]
     if facts["parity"] is not None:
-        parts.append(f"parity {facts['parity']:.0e} on {facts['parity_rows']:,} rows")
+        parts.append(f"parity {facts['parity']:.0e} on {counted(facts['parity_rows'], 'row')}")
     return " · ".join([*parts, f"one row in {facts['latency']['p50_ms']:.2f} ms"])

@@ -16,6 +16,7 @@ from runners.opening import open_tables
 from runners.pipeline import Context
 from runners.stoppable import stoppable
 from storage.columns import literal
+from storage.counted import counted
 from storage.errors import DataInvalid, TrainshedError
 from storage.project import ChecksSection
 
@@ -103,7 +104,7 @@ def _own_results(context: Context, con: duckdb.DuckDBPyConnection, out: Path) ->
             on_fail,
             False,
             int(failure.get("count", 1)),
-            f"{int(failure.get('count', 1)):,} rows" if failure.get("count") else "",
+            counted(int(failure.get("count", 1)), "row") if failure.get("count") else "",
             list(failure.get("rows", []))[: checks.SAMPLE_ROWS],
         )
         for failure in result["failures"]
@@ -113,8 +114,8 @@ def _own_results(context: Context, con: duckdb.DuckDBPyConnection, out: Path) ->
 
 def _files_results(context: Context) -> list[CheckResult]:
     least, found = context.spec.checks.min_rows, context.version.files
-    text = "" if found >= least else f"{found:,} files, expected at least {least:,}"
-    return [CheckResult(f"at least {least:,} files", "stop", found >= least, 0 if found >= least else 1, text)]
+    text = "" if found >= least else f"{counted(found, 'file')}, expected at least {least:,}"
+    return [CheckResult(f"at least {counted(least, 'file')}", "stop", found >= least, 0 if found >= least else 1, text)]
 
 
 def _stopped(context: Context, stopping: list[CheckResult], facts: dict[str, Any]) -> DataInvalid:

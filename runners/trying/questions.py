@@ -19,6 +19,7 @@ from runners.trying import learning, owntests, samples
 from runners.trying.bench import Bench
 from runners.trying.learning import NotAsked
 from runners.trying.samples import Sample
+from storage.counted import counted
 from storage.errors import DataInvalid, RunFailed, nearest
 from storage.memory import in_memory
 from storage.project import ProjectSpec, with_params
@@ -64,7 +65,7 @@ class Questions:
         self.whole = self.bench.context("whole", self.spec, added)
         if self.spec.features is None:
             self.small = self.whole
-            return f"all {added.version.files:,} files: without [features] nobody knows which may be left out"
+            return f"all {counted(added.version.files, 'file')}: without [features] nobody knows which may be left out"
         self.sample = sample = self._sampled(self.whole)
         self.small = self.bench.context("sample", sample.spec, self.bench.add(sample.spec, sample.folder))
         unit = "rows" if self.spec.dataset.kind == "table" else "files"
@@ -178,7 +179,7 @@ class Questions:
         found = self._trained().facts(package.NAME)
         if not found:
             raise NotAsked("no model was packaged")
-        return f"within {found['parity']:.0e} on {found['parity_rows']:,} rows"
+        return f"within {found['parity']:.0e} on {counted(found['parity_rows'], 'row')}"
 
     def own_tests(self) -> str:
         """The project's own tests."""

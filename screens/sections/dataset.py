@@ -16,6 +16,7 @@ from screens.widgets import columns as profiled
 from screens.widgets import lineage
 from screens.widgets.grid import Column, Grid, Row
 from screens.widgets.lines import Lines
+from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.dataset_views import Details, Difference, Profiled
@@ -59,7 +60,7 @@ class Columns(Section):
         rows: list[Row] = []
         for each in answer:
             if len(answer) > 1:
-                title: Line = [span(each.table, "bold"), Span(f"  {each.profile.rows:,} rows", "dim")]
+                title: Line = [span(each.table, "bold"), Span(f"  {counted(each.profile.rows, 'row')}", "dim")]
                 rows.append(Row((each.table, ""), (title,), plain=True))
             rows += [Row((each.table, row.key), row.cells) for row in profiled.rows_of(each.profile)]
         self.query_one(Grid).show(rows, columns=profiled.columns())

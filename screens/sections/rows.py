@@ -21,6 +21,7 @@ from screens.sections import Section
 from screens.widgets import columns as profiled
 from screens.widgets.grid import AHEAD, Column, Grid, Row
 from screens.widgets.lines import Lines
+from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.browsing import Browser, Rows
@@ -172,7 +173,7 @@ class RowsSection(Section):
 
     def _title(self, rows: Rows) -> None:
         look = rows.look
-        parts = [f"{rows.total:,} rows" if rows.total != 1 else "1 row"]
+        parts = [counted(rows.total, "row")]
         if look.order:
             parts.append(f"by {look.order} {'▼' if look.descending else '▲'}")
         box = self.screen.query_one("#parts")

@@ -10,6 +10,7 @@ from screens.glyphs import glyph
 from screens.ink import Line, Span, line, span, wrapped
 from screens.sections import Section
 from screens.widgets.lines import Lines
+from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.runs import RunDetails
@@ -75,7 +76,8 @@ def _rule(rule: dict[str, Any], width: int) -> list[Line]:
 
 def _check(check: dict[str, Any], width: int) -> list[Line]:
     stops = check.get("on_fail") == "stop"
-    count = f"  {check.get('count'):,} rows" if isinstance(check.get("count"), int) and check.get("count") else ""
+    broken = check.get("count")
+    count = f"  {counted(broken, 'row')}" if isinstance(broken, int) and broken else ""
     lines: list[Line] = [
         line(glyph("failed" if stops else "waiting"), " ", span(check.get("name", ""), "bold"), span(count))
     ]

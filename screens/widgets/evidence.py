@@ -9,6 +9,7 @@ from screens import figures
 from screens.glyphs import glyph
 from screens.ink import Line, Span, joined, line, padded, span, wrapped
 from screens.profiling import share
+from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.models import VersionDetails
@@ -95,7 +96,7 @@ def _flips(evidence: dict[str, Any]) -> list[Line]:
     if not found:
         return []
     rows, flips = int(found["rows"]), int(found["flips"])
-    told = f"{flips:,} of {rows:,} rows change their answer ({share(flips, rows)})"
+    told = f"{flips:,} of {counted(rows, 'row')} change their answer ({share(flips, rows)})"
     right = f": {int(found['better']):,} for the better, {int(found['worse']):,} for the worse   "
     return [[], line(Span(told, "bold"), right, Span("f", "accent"), Span(" shows them", "dim"))]
 
@@ -152,9 +153,9 @@ def _slices(evidence: dict[str, Any], width: int, least_rows: int) -> list[Line]
     for each, name in list(zip(slices, named, strict=True))[:SHOWN_SLICES]:
         difference = float(each["difference"])
         if int(each["rows"]) < least_rows:
-            lines.append([span(f"{name}: {each['rows']} rows, too few to count", "faint")])
+            lines.append([span(f"{name}: {counted(int(each['rows']), 'row')}, too few to count", "faint")])
             continue
-        told = padded([span(name)], wide) + padded([Span(f"{int(each['rows']):,} rows", "dim")], 13, "r")
+        told = padded([span(name)], wide) + padded([Span(counted(int(each["rows"]), "row"), "dim")], 13, "r")
         told += padded([Span(_number(each.get("candidate")))], 9, "r")
         told += padded([Span(_number(each.get("production")), "dim")], 9, "r")
         told += padded([Span(f"{difference:+.4f}", _better(difference, evidence).replace(" bold", ""))], 10, "r")
