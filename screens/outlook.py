@@ -41,7 +41,7 @@ def begins(outlook: Outlook | None, passed: float = 0.0) -> str:
 
 
 def prospect(outlook: Outlook, passed: float = 0.0) -> list[Span]:
-    """`starts in ~4 min (2 min to 11 min)`, and what holds it."""
+    """`starts in ~4 min (2 min to 11 min)`, and what holds it; or that nothing is known of it."""
     told = begins(outlook, passed)
     parts: list[Span] = []
     if told == "now":
@@ -53,4 +53,6 @@ def prospect(outlook: Outlook, passed: float = 0.0) -> list[Span]:
         )
     if outlook.held:
         parts = [*parts, Span("   " if parts else "", ""), span(outlook.held, "dim")]
-    return parts
+    return parts or [
+        Span("waits for its turn; when it starts is not known: no run like those before it has ended", "dim")
+    ]

@@ -36,7 +36,7 @@ def told(
     columns = [
         Column("", width=1),
         Column("run", "r", least=3),
-        Column("name", grow=True, least=10, most=44),
+        Column("name", grow=True, least=10, wants=24, most=44),
         *([Column("project", most=20, rank=3, role="dim")] if with_project else []),
         Column("user", most=12, rank=4, role="dim"),
         Column("status", least=13, rank=8),

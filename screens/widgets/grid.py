@@ -20,6 +20,7 @@ from screens.widgets.painted import strip_of
 
 GAP = 2
 MARGIN = 1  # cells left and right of a line
+SPARE = 3  # the rank of columns that go before words are cut
 WINDOW = 500  # rows that are kept at most
 AHEAD = 100  # rows beyond the view that are asked for with it
 
@@ -28,13 +29,15 @@ AHEAD = 100  # rows beyond the view that are asked for with it
 class Column:
     """A column. `width` fixes it; else it is as wide as its widest cell, between `least` and `most`.
 
-    Columns with `grow` share what is left over; those of the lowest `rank` go first where the room is short.
+    Columns with `grow` share what is left over; those of the lowest `rank` go first where the room is short. One that
+    grows gives way first, down to `wants`; below it only when every column of rank `SPARE` or less is gone.
     """
 
     title: str
     align: str = "l"
     width: int | None = None
     least: int = 0
+    wants: int = 0
     most: int = 40
     grow: bool = False
     rank: int = 9
@@ -398,22 +401,34 @@ class Grid(Acting, ScrollView, can_focus=True):
     def _fitted(self, widths: list[int]) -> list[int]:
         """Give what is over to those that grow; where it is short, leave out columns, the least important first."""
         widths = list(widths)
-        while self._room(widths) < 0:
-            growing = [i for i, c in enumerate(self.columns) if c.grow and widths[i] > max(c.least, 8)]
-            if growing:
-                widest = max(growing, key=lambda i: widths[i])
-                lacking = -self._room(widths)
-                widths[widest] = max(max(self.columns[widest].least, 8), widths[widest] - lacking)
-                continue
-            left = [i for i, width in enumerate(widths) if width]
-            if len(left) <= 1:
-                widths = [self.size.width - 2 * MARGIN if width else 0 for width in widths]
-                break
-            widths[min(left, key=lambda i: (self.columns[i].rank, -i))] = 0
+        floors = [max(column.least, 8) for column in self.columns]
+        self._narrow(widths, [max(floor, column.wants) for floor, column in zip(floors, self.columns, strict=True)])
+        self._leave_out(widths, SPARE)
+        self._narrow(widths, floors)
+        self._leave_out(widths, max((column.rank for column in self.columns), default=0))
         growing = [i for i, column in enumerate(self.columns) if column.grow and widths[i]]
         for number, index in enumerate(growing):
             widths[index] += self._room(widths) // (len(growing) - number)
         return widths
+
+    def _narrow(self, widths: list[int], floors: Sequence[int]) -> None:
+        while (lacking := -self._room(widths)) > 0:
+            growing = [i for i, column in enumerate(self.columns) if column.grow and widths[i] > floors[i]]
+            if not growing:
+                return
+            widest = max(growing, key=lambda i: widths[i])
+            widths[widest] = max(floors[widest], widths[widest] - lacking)
+
+    def _leave_out(self, widths: list[int], rank: int) -> None:
+        while self._room(widths) < 0:
+            left = [i for i, width in enumerate(widths) if width]
+            if len(left) <= 1:
+                widths[:] = [self.size.width - 2 * MARGIN if width else 0 for width in widths]
+                return
+            least = min(left, key=lambda i: (self.columns[i].rank, -i))
+            if self.columns[least].rank > rank:
+                return
+            widths[least] = 0
 
     # -- windows and scrolling
 
