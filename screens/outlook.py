@@ -53,6 +53,4 @@ def prospect(outlook: Outlook, passed: float = 0.0) -> list[Span]:
         )
     if outlook.held:
         parts = [*parts, Span("   " if parts else "", ""), span(outlook.held, "dim")]
-    return parts or [
-        Span("waits for its turn; when it starts is not known: no run like those before it has ended", "dim")
-    ]
+    return parts or [Span("waits for its turn; when it starts cannot be foreseen yet", "dim")]

@@ -38,7 +38,7 @@ FIRINGS = [
 ALERTS = [
     Column("", width=1),
     Column("", "r", rank=5, role="dim"),
-    Column("", grow=True, least=32, most=140),
+    Column("", grow=True, least=12, wants=32, most=140),
     Column("", "r", rank=4),
     Column("", "r", grow=True, least=12, rank=6, most=50),
 ]

@@ -167,8 +167,9 @@ def _seen(driven: Driven) -> str:
     """The screen without what no two machines share: the folder's name, and what its files weigh."""
     text = "".join(line.rstrip() + "\n" for line in driven.lines)
     text = re.sub(r"/tmp/tmp\w{8}", "/tmp/tmp________", text)
-    weight = r"[▁-█]{10} *[\d.]+ k?B|(?<=database  ) +[\d.]+ k?B|(?<=datasets )[\d.]+ k?B"
-    return re.sub(weight, lambda found: "~" * len(found[0]), text)
+    text = re.sub(r"[▁-█]{10} *[\d.]+ k?B", lambda found: "~" * len(found[0]), text)
+    weight = r"((?:shed +database|dataset +\w+|datasets) )( *[\d.]+ k?B)"
+    return re.sub(weight, lambda found: found[1] + "~" * len(found[2]), text)
 
 
 async def _still(driven: Driven) -> str:

@@ -122,6 +122,7 @@ def test_hostile_columns_reach_the_terminal_as_text(shed: Shed, tmp_path: Path) 
         ("\x1b", ", sort"),
         ("s", "sql: select"),
         ("select [", "select ["),
+        ("\x1b", ", sort"),
         ("\x1b", "newest"),
         ("\r", "60 rows ─"),
         ("c", "values"),
