@@ -116,7 +116,8 @@ def terminal(
     if pid == 0:
         os.chdir(cwd)
         told = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})}
-        told.pop("NO_COLOR", None)
+        for name in ("NO_COLOR", "COLUMNS", "LINES"):  # of the terminal that the tests run in
+            told.pop(name, None)
         os.execvpe(command[0], list(command), told)
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
     opened = Terminal(pid, master, size)
