@@ -49,7 +49,7 @@ def _line(number: int, version: ModelVersion, record: dict[str, Any], said: floa
 def test_logged_requests_are_answered_again(logged: tuple[Shed, ModelVersion, ModelVersion]) -> None:
     shed, _, _ = logged
     found = replaying.replay(shed, "delays", "v2")
-    assert (found.asked, found.unanswerable, found.why) == (61, 1, 'day: expected an integer, got a text')
+    assert (found.asked, found.unanswerable, found.why) == (61, 1, "day: expected an integer, got a text")
     assert found.before == {1: 59, 2: 1} and found.after == 2
     rows = [_record(number) for number in [*range(59), 5]]
     changed = [r for r in rows if (probability(r, -2.0) >= 0.5) != (probability(r, -1.5) >= 0.5)]
