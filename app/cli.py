@@ -179,7 +179,9 @@ def main() -> NoReturn:
     code = run(sys.argv[1:])
     if any(thread.daemon for thread in threading.enumerate()):
         _leave_at_once(code)  # the screen was left as it read: DuckDB aborts an interpreter that ends meanwhile
-    if "duckdb" not in sys.modules:  # whose bindings call a leak what is not collected
+    if "duckdb" in sys.modules:
+        gc.unfreeze()  # its bindings call a leak what is not collected, on the terminal that was just given back
+    else:
         gc.freeze()  # as it ends the interpreter looks for garbage three times: a sixth of a short command
     sys.exit(code)
 

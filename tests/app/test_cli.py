@@ -148,6 +148,19 @@ main()
     assert told.stdout.strip()
 
 
+def test_what_was_kept_out_of_collections_is_not_told_as_a_leak_at_the_end() -> None:
+    script = """
+import gc, sys, duckdb
+from app.cli import main
+types = duckdb.connect().sql("select 1 as a").types
+gc.freeze()
+sys.argv = ["trainshed", "--version"]
+main()
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+
+
 def test_no_verb_says_what_to_do_first(call: Call, shed: Shed) -> None:
     assert "trainshed init DIR" in call().out
     run_of(shed)
