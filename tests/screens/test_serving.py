@@ -164,7 +164,7 @@ async def test_m_is_the_monitor_of_the_last_hour_day_or_week(shed: Shed) -> None
     async with driving(shed) as driven:
         await in_serving(driven)
         await driven.press("m")
-        await driven.sees("delays · monitor", "the last day · 1 predictions", "requests", "drift needs")
+        await driven.sees("delays · monitor", "the last day · 1 prediction", "requests", "drift needs")
         await driven.press("w")
         await driven.sees("the last week")
 
