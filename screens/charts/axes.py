@@ -13,6 +13,7 @@ CLOCK_STEPS = (  # seconds: what one counts minutes and hours by
     *(3600.0 * hour for hour in (1, 2, 3, 6, 12)),
     DAY_S,
 )
+LEAST_SPAN = 1e-300  # what is smaller has no round steps among the numbers of a computer
 FULL_ENOUGH = 0.35  # of an axis that its values may shrink to before it is drawn anew
 
 
@@ -89,8 +90,8 @@ def axis(
         first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
         last = max(last, first + 1)
         return Axis(10.0**first, 10.0**last, 1.0, log=True)
-    if high <= low:
-        half = abs(low) / 2 or 0.5
+    if high - low < LEAST_SPAN:
+        half = max(abs(low) / 2, LEAST_SPAN) if abs(low) > LEAST_SPAN else 0.5
         low, high = low - half, high + half
     rough = (high - low) / max(1, ticks)
     step = max(least_step, _clock_step(rough) if clock else _round_step(rough))

@@ -6,7 +6,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from screens.charts.axes import Axis, axis, briefly, held
@@ -87,6 +87,7 @@ def test_without_unicode_each_curve_has_a_mark_of_its_own() -> None:
 
 @settings(deadline=None)
 @given(finite, st.floats(0, 1e9), st.integers(1, 12))
+@example(0.0, 5e-324, 1)
 def test_an_axis_holds_its_values_between_round_ends(low: float, size: float, ticks: int) -> None:
     found = axis(low, low + size, ticks)
     slack = (found.high - found.low) * 1e-6 + 4 * math.ulp(abs(low) + size)  # floats tell no finer
