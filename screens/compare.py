@@ -147,9 +147,8 @@ class Compare(View[Asked, Found]):
         chart.display = self._drawing == "curves" and metric is None
         drawing.display = not chart.display
         box = self.query_one("#picture")
-        box.border_title = {"curves": "curves", "scatter": "param against metric", "parallel": "all at once"}[
-            self._drawing
-        ]
+        titles = {"curves": "curves", "scatter": "param against metric", "parallel": "all at once"}
+        box.border_title = titles[self._drawing] if metric is None else "one metric"
         box.border_subtitle = "tab: another drawing"
         if found is None or found.comparison is None:
             chart.show([])
@@ -172,17 +171,21 @@ class Compare(View[Asked, Found]):
 
     def _draw_metric(self, comparison: Comparison, metric: MetricRow) -> None:
         places = {row.run.id or 0: place for place, row in enumerate(comparison.runs)}
-        order = [places[run_id] for run_id in self._order]
+        order, roles = [places[run_id] for run_id in self._order], self._roles(comparison)
         runs = [comparison.runs[place].run for place in order]
         self.query_one(Drawing).show_metric(
             Dimension(metric.name, [metric.values[place] for place in order]),
             [f"{run.id} {run.name}" for run in runs],
-            [
-                "attention bold" if run.id == self._highlit else f"curve{place % 8}"
-                for run, place in zip(runs, order, strict=True)
-            ],
+            [roles[place] for place in order],
             {at for at, place in enumerate(order) if place in metric.best},
         )
+
+    def _roles(self, comparison: Comparison) -> list[str]:
+        """The colour of each run: as its column has it, bright under the cursor."""
+        return [
+            "attention bold" if row.run.id == self._highlit else f"curve{place % 8}"
+            for place, row in enumerate(comparison.runs)
+        ]
 
     @property
     def _highlit(self) -> int:
@@ -216,10 +219,7 @@ class Compare(View[Asked, Found]):
         else:
             order = params[:8]
         highlit = self._highlit
-        roles = [
-            "attention bold" if row.run.id == highlit else f"curve{place % 8}"
-            for place, row in enumerate(comparison.runs)
-        ]
+        roles = self._roles(comparison)
         if highlit:  # it lies on top
             place = next(i for i, row in enumerate(comparison.runs) if row.run.id == highlit)
             turned = [i for i in range(len(roles)) if i != place] + [place]

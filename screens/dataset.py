@@ -87,7 +87,7 @@ class DatasetPage(Paged["Details"]):
     def show_head(self, details: Details) -> None:
         head, parts = self.query_one("#head"), self.query_one("#parts")
         head.border_title = escaped(f"{details.dataset.name} v{details.version.number}")
-        head.border_subtitle = f"{details.versions} version" + ("s" if details.versions != 1 else "")
+        head.border_subtitle = counted(details.versions, "version")
         self.query_one(DatasetHead).show(details)
         if self.part != RowsSection.NAME:
             parts.border_title = parts.border_subtitle = ""

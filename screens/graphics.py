@@ -11,13 +11,13 @@ from rich.text import Text
 
 from screens.inert import inert
 
-INSTALL = "`pip install textual-image`."
 LINES_BESIDE = 3  # of the terminal: the title, and what leads back
 
 
 def missing() -> str:
     """Why no terminal could be asked, as a sentence; empty where it can."""
-    return "" if find_spec("textual_image") else f"textual-image is not installed beside trainshed: {INSTALL}"
+    told = "textual-image is not installed beside trainshed: `pip install textual-image`."
+    return "" if find_spec("textual_image") else told
 
 
 def look_at(path: Path, title: str) -> bool:

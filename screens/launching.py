@@ -21,7 +21,7 @@ from screens.ink import Line, Span, escaped, folded, joined, line, span
 from screens.outlook import AT_ONCE_S
 from screens.queueing import queued
 from screens.threads import beside
-from screens.widgets.field import Field
+from screens.widgets.field import Field, step
 from screens.widgets.painted import Painted
 from screens.widgets.run_head import STAGES
 
@@ -255,16 +255,11 @@ class Launching(Acting, ModalScreen[int | None]):
             told = "freezing the project: code, data, params, environment …"
             self.query_one(Told).show([line(Span(told, "running"), f" {seconds} s" if seconds else "")])
 
-    def _step(self, by: int) -> None:
-        inputs = list(self.query(Input))
-        at = inputs.index(self.focused) if isinstance(self.focused, Input) and self.focused in inputs else 0
-        inputs[(at + by) % len(inputs)].focus()
-
     def do_next(self) -> None:
-        self._step(1)
+        step(self, 1)
 
     def do_previous(self) -> None:
-        self._step(-1)
+        step(self, -1)
 
     def do_close(self) -> None:
         if self.freezing_since is not None:

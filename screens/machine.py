@@ -24,6 +24,7 @@ from screens.queueing import Queueing
 from screens.threads import beside
 from screens.widgets.grid import Grid
 from screens.widgets.lines import Lines
+from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.disk import Disk, Usage
@@ -140,8 +141,7 @@ class Machine(Queueing[None, Found]):
         pane, height = self.query_one("#devices-pane"), self.size.height
         most = height * 2 // 5 if height >= HIGH else height - REST - self._strip_lines()[0]
         pane.styles.max_height = max(5, min(len(rows) + 3, most))
-        cores = f"{over.cores} core{'s' if over.cores != 1 else ''}"
-        pane.border_subtitle = escaped(f"{over.host} · {cores} · load {over.load:.1f}")
+        pane.border_subtitle = escaped(f"{over.host} · {counted(over.cores, 'core')} · load {over.load:.1f}")
 
     def _show_strip(self) -> None:
         found = self._found

@@ -10,6 +10,7 @@ from screens.glyphs import gauge
 from screens.ink import Line, Span, line, span
 from screens.outlook import begins
 from screens.widgets.grid import Column, Row
+from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.forecasts import Outlook
@@ -104,7 +105,7 @@ def queue_told(
     for entry in waiting:
         run, queued = entry.run, entry.queued
         outlook = outlooks.get(queued.run_id)
-        wants = f"{queued.gpus} gpu{'s' if queued.gpus != 1 else ''}" if queued.gpus else "cpu"
+        wants = counted(queued.gpus, "gpu") if queued.gpus else "cpu"
         share = f" {figures.size(queued.gpu_memory)}" if queued.gpu_memory else ""
         elsewhere = "" if outlook is not None else f"on {run.host}"
         cells: list[Line] = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,8 +16,7 @@ from screens.acting import Acting, bindings
 from screens.glyphs import bar
 from screens.ink import Line, Span, escaped, line, span
 from screens.threads import beside
-from screens.widgets.field import Field
-from screens.widgets.painted import Painted
+from screens.widgets.field import Field, Note, step
 from storage.counted import counted
 
 if TYPE_CHECKING:
@@ -32,21 +30,6 @@ HINT: Line = [Span("The same again goes on where it was stopped.", "dim")]
 
 class Stopped(Exception):
     """A person has had enough of it."""
-
-
-class Told(Painted):
-    """One line: how far it is."""
-
-    def __init__(self) -> None:
-        super().__init__(id="told")
-        self._line: Line = HINT
-
-    def show(self, told: Line) -> None:
-        self._line = told
-        self.repaint()
-
-    def paint(self, width: int, height: int) -> Sequence[Line]:
-        return [self._line]
 
 
 class Predicting(Acting, ModalScreen[None]):
@@ -69,7 +52,7 @@ class Predicting(Acting, ModalScreen[None]):
             yield Field("rows", "Parquet, CSV or JSON lines")
             yield Field("predictions", "beside them, as Parquet")
             yield Field("columns to keep", "none; such as: id date")
-            yield Told()
+            yield Note(HINT, classes="far")
 
     def on_mount(self) -> None:
         self.query(Input).first().focus()
@@ -146,20 +129,15 @@ class Predicting(Acting, ModalScreen[None]):
             rows = f"  {done:,} of {counted(total, 'row')}" if total else "  loading the model …"
             told = [*bar(done / total if total else 0.0, BAR), span(rows)]
             told = line(*told, Span("  stopping …" if self._stopping else "", "waiting"))
-        self.query_one(Told).show(told)
+        self.query_one(".far", Note).show(told)
 
     # -- keys
 
-    def _step(self, by: int) -> None:
-        inputs = list(self.query(Input))
-        at = inputs.index(self.focused) if isinstance(self.focused, Input) else 0
-        inputs[(at + by) % len(inputs)].focus()
-
     def do_next(self) -> None:
-        self._step(1)
+        step(self, 1)
 
     def do_previous(self) -> None:
-        self._step(-1)
+        step(self, -1)
 
     def do_close(self) -> None:
         if self._far is None:

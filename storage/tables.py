@@ -63,6 +63,9 @@ class DatasetVersion(Row, table=True):
     note: str = ""
 
 
+AT_WORK = ("queued", "running")  # of a run that has not come to its end
+
+
 class Run(Row, table=True):
     """One execution of a pipeline or a command. `identity` is the hash of all that was frozen at launch."""
 

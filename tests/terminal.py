@@ -18,7 +18,7 @@ from pathlib import Path
 import pyte
 
 TRAINSHED = (sys.executable, "-m", "app.cli")
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 class Terminal:

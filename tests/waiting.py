@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 Found = TypeVar("Found")
 
 
-def until(condition: Callable[[], Found | Literal[False, ""] | None], timeout: float = 20.0) -> Found:
+def until(condition: Callable[[], Found | Literal[False, ""] | None], timeout: float = 60.0) -> Found:
     """Ask `condition` until it gives something true, and return that. Fails the test after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     pause = threading.Event()

@@ -10,6 +10,7 @@ import typer
 from app.output import At
 from app.scope import scope_of
 from runners.actions import agents
+from storage.counted import counted
 
 app = typer.Typer(
     help="Your background process: it starts queued runs, and takes over those left alone.",
@@ -71,7 +72,7 @@ def status(context: typer.Context) -> None:
 def _watching(found: agents.AgentStatus) -> str | None:
     if not found.watched:
         return None
-    count = f"{len(found.watched)} trigger{'s' if len(found.watched) != 1 else ''}"
+    count = counted(len(found.watched), "trigger")
     return f"{count}, pid {found.watcher}" if found.watcher is not None else f"nothing now; {count} should be"
 
 

@@ -37,7 +37,7 @@ def init(
     out.finish(project=made.name, place=made.folder, template=made.template, files=made.files)
     written = [path for path in made.files if "/" not in path]
     samples = len(made.files) - len(written)
-    more = f" and {samples} sample file{'' if samples == 1 else 's'}" if samples else ""
+    more = f" and {counted(samples, 'sample file')}" if samples else ""
     out.say(f"{made.name}: {', '.join(written)}{more}", "bold")
     out.say(f"in {made.folder}")
     if made.guess is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.output import At, Output, Table
 from screens import figures
+from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.dataset_views import Details, TableDetails
@@ -177,12 +178,8 @@ def _tell_details(out: Output, found: Details, *, files: bool) -> None:
         out.note(f"and {len(found.files) - SHOWN_FILES:,} more files; --files lists them all")
 
 
-def _many(count: int, word: str) -> str:
-    return f"{count:,} {word}" + ("" if count == 1 else "s")
-
-
 def _tell_table(out: Output, table: TableDetails) -> None:
-    out.say(f"\n{table.name}  {_many(table.files, 'file')}, {_many(table.rows or 0, 'row')}", "bold")
+    out.say(f"\n{table.name}  {counted(table.files, 'file')}, {counted(table.rows or 0, 'row')}", "bold")
     rows = [[column.name, column.type, column.duckdb] for column in table.columns]
     out.table(Table(["column", "type", "in DuckDB"], rows), aligned=True)
     if table.odd:
@@ -220,9 +217,9 @@ def show_verified(out: Output, found: Verified) -> None:
         out.emit("damaged", text=fault)
     out.finish(dataset=name, files=found.files, bytes=found.bytes, damaged=len(found.faults))
     if not found.faults:
-        out.say(f"{name} is whole: {_many(found.files, 'file')}, {figures.size(found.bytes)} read again", "green")
+        out.say(f"{name} is whole: {counted(found.files, 'file')}, {figures.size(found.bytes)} read again", "green")
         return
-    out.say(f"{name}: {len(found.faults):,} of {_many(found.files, 'file')} damaged", "red")
+    out.say(f"{name}: {len(found.faults):,} of {counted(found.files, 'file')} damaged", "red")
     for fault in found.faults:
         out.say("  " + fault)
     out.say("next: put the files back from a backup and `trainshed data add` them again: that mends the kept contents")

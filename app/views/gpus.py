@@ -11,6 +11,7 @@ from runners.actions.timeline import Timeline
 from screens import figures
 from screens.charts.timeline import timeline
 from screens.glyphs import ASCII
+from storage.counted import counted
 
 SHORT = 60  # characters of a command line; --json has all
 WIDEST = 120  # cells of the timeline
@@ -34,7 +35,7 @@ def show(out: Output, found: Overview) -> None:
     if out.json_lines:
         return
     if not found.gpus:
-        slots = f"{len(found.devices)} CPU slot" + ("" if len(found.devices) == 1 else "s")
+        slots = counted(len(found.devices), "CPU slot")
         out.say(f"no NVIDIA GPU here: runs wait for {slots} instead; load {found.load:.2f} on {found.cores} cores")
         out.say()
     out.table(_devices(found), aligned=not out.terminal)

@@ -145,7 +145,9 @@ def _failed(runs: Sequence[Ran], me: str) -> Iterator[Line]:
         )
     if len(runs) > NAMED:
         rest = runs[NAMED:]
-        yield Line("failed", f"{_count(rest, 'more run')} failed: {_ids(rest)}", "trainshed runs list status=failed")
+        yield Line(
+            "failed", f"{counted(len(rest), 'more run')} failed: {_ids(rest)}", "trainshed runs list status=failed"
+        )
 
 
 def _given_up(canaries: Sequence[tuple[Rollout, int]]) -> Iterator[Line]:
@@ -177,7 +179,9 @@ def _refused(runs: Sequence[Ran], me: str) -> Iterator[Line]:
         yield Line("refused", text, f"trainshed runs show {run.id}")
     if len(runs) > NAMED:
         rest = runs[NAMED:]
-        yield Line("refused", f"{_count(rest, 'more run')} refused: {_ids(rest)}", "trainshed runs list status=refused")
+        yield Line(
+            "refused", f"{counted(len(rest), 'more run')} refused: {_ids(rest)}", "trainshed runs list status=refused"
+        )
 
 
 def _promoted(decided: Sequence[Decided], canaries: Sequence[tuple[Rollout, int]], me: str) -> Iterator[Line]:
@@ -212,7 +216,9 @@ def _several(kind: Literal["done", "stopped"], runs: Sequence[Ran], me: str) -> 
     elif runs:
         mine = sum(run.user == me for run in runs)
         whose = f", {mine} of them yours" if 0 < mine < len(runs) else ", none of them yours" if not mine else ""
-        yield Line(kind, f"{_count(runs, 'run')} {kind}: {_ids(runs)}{whose}", f"trainshed runs list status={kind}")
+        yield Line(
+            kind, f"{counted(len(runs), 'run')} {kind}: {_ids(runs)}{whose}", f"trainshed runs list status={kind}"
+        )
 
 
 def _data(shed: Shed, since: float, me: str) -> Iterator[Line]:
@@ -246,10 +252,6 @@ def _named(run: Ran, me: str) -> str:
 
 def _by(user: str, me: str) -> str:
     return f", by {user}" if user != me else ""
-
-
-def _count(runs: Sequence[Ran], word: str) -> str:
-    return f"{len(runs)} {word}{'s' if len(runs) != 1 else ''}"
 
 
 def _ids(runs: Sequence[Ran]) -> str:

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from runners.actions import garbage
 from runners.actions.garbage import Collected
 from storage import manifests
+from storage.counted import counted
 from storage.errors import UsageError
 from storage.read.belongings import Belongings, belongings
 from storage.shed import Shed
@@ -78,14 +79,19 @@ class Disk:
                 Part(
                     "dataset",
                     name,
-                    _count(found.manifests[name]),
+                    counted(len(found.manifests[name]), "version"),
                     _sum([*_of(objects, digests), data.get(name, Size())]),
                 )
                 for name, digests in contents.items()
             ),
             *_run_parts(found, objects, runs, stages),
             *(
-                Part("model", name, _count(digests), _sum(_of(objects, {each for pair in digests for each in pair})))
+                Part(
+                    "model",
+                    name,
+                    counted(len(digests), "version"),
+                    _sum(_of(objects, {each for pair in digests for each in pair})),
+                )
                 for name, digests in found.models.items()
             ),
             *(Part("endpoint", name, "its log and traffic", size) for name, size in endpoints.items()),
@@ -179,11 +185,6 @@ def _contents(shed: Shed, digests: Iterable[str]) -> set[str]:
     for digest in tuple(found):
         found.update(entry.blake3 for entry in manifests.load(shed.objects, digest).entries() if entry.source is None)
     return found
-
-
-def _count(versions: Iterable[object]) -> str:
-    count = len(list(versions))
-    return f"{count:,} version{'s' if count != 1 else ''}"
 
 
 def _of(objects: dict[str, Size], digests: Iterable[str]) -> list[Size]:

@@ -13,9 +13,7 @@ from runners.supervision import logs
 from storage.read import queue as read_queue
 from storage.read import runs as read_runs
 from storage.shed import Shed
-from storage.tables import Run
-
-GOING_ON = ("queued", "running")
+from storage.tables import AT_WORK, Run
 
 
 def follow(shed: Shed, run_id: int, wait: Callable[[], bool], *, log_lines: int | None = 0) -> Iterator[Event]:
@@ -32,7 +30,7 @@ def follow(shed: Shed, run_id: int, wait: Callable[[], bool], *, log_lines: int 
     log.skip()
     why = ""
     while True:
-        going_on = run.status in GOING_ON
+        going_on = run.status in AT_WORK
         for line in events.lines():
             event = _parsed(line)
             if event is not None:

@@ -15,6 +15,7 @@ from storage.read import queue as read_queue
 from storage.read.queue import Entry
 from storage.settings import Settings, settings
 from storage.shed import Shed
+from storage.tables import AT_WORK
 
 HALF_LIVES_COUNTED = 7
 
@@ -139,7 +140,7 @@ def _blocked(shed: Shed, waiting: list[Entry]) -> dict[int, Blocked]:
         open_ones = [run_id for run_id in entry.queued.after if before.get(run_id) not in ("done", "waiting")]
         if open_ones:
             states = ", ".join(f"run {run_id} ({before.get(run_id, 'gone')})" for run_id in open_ones)
-            coming = all(before.get(run_id) in ("queued", "running") for run_id in open_ones)
+            coming = all(before.get(run_id) in AT_WORK for run_id in open_ones)
             found[entry.queued.run_id] = Blocked(f"after {states}", tuple(open_ones) if coming else ())
         elif not entry.queued.request:
             continue

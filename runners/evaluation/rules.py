@@ -283,7 +283,7 @@ def _name(row: SliceRow) -> str:
 
 
 def _skipped(count: int, why: str) -> str:
-    return f"; {count} slice{'s' if count != 1 else ''} {why} skipped" if count else ""
+    return f"; {counted(count, 'slice')} {why} skipped" if count else ""
 
 
 def _gain(gain: float) -> str:

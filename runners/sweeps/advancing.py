@@ -14,7 +14,7 @@ from runners.agency.recovery import MOST_ATTEMPTS_LOST
 from runners.agency.requests import Request
 from runners.sweeps import results
 from runners.sweeps.frozen import Orders
-from runners.sweeps.running import AT_WORK, Trials
+from runners.sweeps.running import Trials
 from runners.sweeps.search import TEST
 from runners.sweeps.study import Draw, Ending, Study
 from storage import metrics
@@ -22,7 +22,7 @@ from storage.metrics import Series
 from storage.read import sweeps as read_sweeps
 from storage.read.sweeps import TrialRow, TrialRun
 from storage.shed import Shed
-from storage.tables import Sweep, Trial
+from storage.tables import AT_WORK, Sweep, Trial
 from storage.write import sweeps as write_sweeps
 
 OPEN = write_sweeps.OPEN

@@ -15,13 +15,12 @@ from storage.errors import UsageError
 from storage.read import queue as read_queue
 from storage.read.sweeps import TrialRow, TrialRun
 from storage.shed import Shed
-from storage.tables import Sweep, Trial
+from storage.tables import AT_WORK, Sweep, Trial
 from storage.write import queue as write_queue
 from storage.write import sweeps as write_sweeps
 from storage.write.queue import Ask
 from storage.write.runs import NewRun
 
-AT_WORK = ("queued", "running")
 GRACE_S = 1.0  # the checkpoint of a trial that was given up is of little use
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from storage.tables import AT_WORK
 from storage.trigger_section import TriggerSection
 
 DAY_S = 24 * 3600.0
 ROW_S = 3600.0  # runs that follow one another within this are in a row
 AHEAD_S = 60.0  # a run this far in the future was begun by a clock that has been put back since
-AT_WORK = ("queued", "running")
 
 Begun = Sequence[tuple[float, str]]  # of each earlier run of the trigger: when it was set off, and its status
 

@@ -91,7 +91,7 @@ def axis(
         last = max(last, first + 1)
         return Axis(10.0**first, 10.0**last, 1.0, log=True)
     if high - low < LEAST_SPAN:
-        half = max(abs(low) / 2, LEAST_SPAN) if abs(low) > LEAST_SPAN else 0.5
+        half = abs(low) / 2 if abs(low) > LEAST_SPAN else 0.5
         low, high = low - half, high + half
     rough = (high - low) / max(1, ticks)
     step = max(least_step, _clock_step(rough) if clock else _round_step(rough))

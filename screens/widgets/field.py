@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.screen import Screen
 from textual.widgets import Input
 
 from screens.ink import Line, Span, cut, padded, span
 from screens.widgets.painted import Painted
+
+
+def step(form: Screen[Any], by: int) -> None:
+    """Put the cursor into the line so many after the one that has it; round at the ends."""
+    inputs = list(form.query(Input))
+    at = inputs.index(form.focused) if isinstance(form.focused, Input) and form.focused in inputs else 0
+    inputs[(at + by) % len(inputs)].focus()
 
 
 class Note(Painted):

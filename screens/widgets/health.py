@@ -12,6 +12,7 @@ from screens.charts.bars import bars, round_top
 from screens.ink import Line, Span, cut, joined, line, padded, span, wrapped
 from screens.widgets.painted import Painted
 from screens.widgets.rollout import is_news, rollout_told
+from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.canaries import Standing
@@ -83,7 +84,7 @@ def identity(endpoint: EndpointStatus, width: int) -> list[Line]:
     if endpoint.since is not None:
         who.append([Span(f"since {figures.ago(endpoint.since)}", "dim")])
     if endpoint.swaps:
-        who.append([Span(f"{endpoint.swaps} swap{'s' if endpoint.swaps > 1 else ''}", "dim")])
+        who.append([Span(counted(endpoint.swaps, "swap"), "dim")])
     restarts = sum(int(worker.get("restarts") or 0) for worker in endpoint.workers)
     if restarts:
         who.append([Span(f"workers started again {restarts}×", "attention")])

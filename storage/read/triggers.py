@@ -8,9 +8,7 @@ from sqlmodel import Session, col, func, select
 
 from storage.errors import UsageError, nearest
 from storage.shed import Shed
-from storage.tables import Firing, Run, Trigger
-
-AT_WORK = ("queued", "running")
+from storage.tables import AT_WORK, Firing, Run, Trigger
 
 
 @dataclass(frozen=True)

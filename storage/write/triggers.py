@@ -11,11 +11,10 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from storage.errors import UsageError
 from storage.shed import Shed, current_user
-from storage.tables import Firing, Run, Trigger
+from storage.tables import AT_WORK, Firing, Run, Trigger
 from storage.write.queue import Ask, insert_queued
 from storage.write.runs import NewRun
 
-AT_WORK = ("queued", "running")
 VERDICTS = ("done", "refused", "waiting")
 
 

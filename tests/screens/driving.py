@@ -15,7 +15,7 @@ from app.tui import Trainshed
 from storage.shed import Shed
 
 Found = TypeVar("Found")
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0  # of a busy machine
 
 
 class Driven:

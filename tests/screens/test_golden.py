@@ -28,7 +28,7 @@ SIZES = ((80, 24), (120, 40), (200, 50))
 GOLDEN = Path(__file__).parent / "golden"
 WRITES = os.environ.get("GOLDEN") == "write"
 STILL_S = 0.5  # so long nothing moves before a file is written
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 FIXED = "GOLDEN=write pytest tests/screens/test_golden.py"
 
 

@@ -75,7 +75,7 @@ async def test_enter_on_a_device_leads_to_the_run_that_holds_it(shed: Shed) -> N
     lease = leases.take(shed, run.id or 0, ["cpu0"], memory=None, user=current_user())
     assert lease is not None
     with lease:
-        async with driving(shed) as driven:
+        async with driving(shed, size=(80, 50)) as driven:  # this process may have children, which are listed as well
             await in_machine(driven)
             await driven.sees("1 holder", "free", str(os.getpid()))
             await driven.press("r")
