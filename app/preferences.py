@@ -2,7 +2,7 @@
 
 theme = "light"
 [keymap]
-"runs.mark" = "m"          # an action's id; `?` in the app shows which keys there are
+"marking.mark" = "m"       # an action's id; `?` in the app shows which keys there are
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def preferences(path: Path | None = None) -> Preferences:
 def _keymap(found: object, path: Path) -> dict[str, str]:
     place = f"{path}, [keymap]"
     if not isinstance(found, dict):
-        raise UsageError("not a table", place=place, expected='lines such as "runs.mark" = "m"')
+        raise UsageError("not a table", place=place, expected='lines such as "marking.mark" = "m"')
     ids = [action.id for action in ACTIONS]
     for action_id, keys in found.items():
         if action_id not in ids:

@@ -23,6 +23,7 @@ class Action:
         title: a word or two, for the footer.
         tells: one sentence, for help and palette.
         shown: whether the footer names it.
+        early: the footer names it before others, which may find no room.
         in_palette: whether it can be looked up; moving a cursor cannot.
     """
 
@@ -32,6 +33,7 @@ class Action:
     tells: str
     shown: bool = True
     in_palette: bool = True
+    early: bool = False
 
     @property
     def place(self) -> str:
@@ -110,6 +112,7 @@ PLACES = (
     Place("log", "in the log", "part", ("run", "endpoint_log")),
     Place("chart", "on a chart", "part"),
     Place("queue", "with runs", "part", ("runs", "run", "machine")),
+    Place("marking", "with marked runs", "part", ("runs", "sweep")),
     Place("runs", "in Runs"),
     Place("run", "on a run's page"),
     Place("home", "in Home"),
@@ -189,7 +192,7 @@ ACTIONS = (
     *_moves("list"),
     Action("list.left", "left", "left", "Columns to the left.", shown=False, in_palette=False),
     Action("list.right", "right", "right", "Columns to the right.", shown=False, in_palette=False),
-    Action("list.choose", "enter", "open", "Open the line under the cursor.", in_palette=False),
+    Action("list.choose", "enter", "open", "Open the line under the cursor.", in_palette=False, early=True),
     *_moves("text"),
     Action("text.left", "left", "left", "Further left.", shown=False, in_palette=False),
     Action("text.right", "right", "right", "Further right.", shown=False, in_palette=False),
@@ -205,11 +208,20 @@ ACTIONS = (
     Action("chart.log", "L", "log scale", "A logarithmic scale, or a plain one."),
     Action("chart.smooth", "S", "smooth", "Smooth the curves: not, some, much; what they are lies behind."),
     Action("chart.along", "X", "x axis", "By step, by time, or by epoch."),
-    Action("runs.filter", "slash", "filter", "Show only runs that fit, such as status=failed lr>1e-4 user=ana."),
-    Action("runs.mark", "space", "mark", "Mark the run, to compare it or do something with several."),
+    Action("marking.mark", "space", "mark", "Mark the run, to compare it or do something with several.", early=True),
+    Action("marking.compare", "c", "compare", "Put the marked runs side by side.", early=True),
+    Action(
+        "runs.filter", "slash", "filter", "Show only runs that fit, such as status=failed lr>1e-4 user=ana.", early=True
+    ),
     Action("runs.sort", "comma", "sort", "Sort by the next column."),
     Action("runs.reverse", "full_stop", "reverse", "Turn the order round.", shown=False),
-    Action("runs.launch", "n", "launch", "Launch a run of this project: its params, and what it asks of the queue."),
+    Action(
+        "runs.launch",
+        "n",
+        "launch",
+        "Launch a run of this project: its params, and what it asks of the queue.",
+        early=True,
+    ),
     Action("runs.command", "exclamation_mark", "command", "Queue any command under a lease, such as a notebook."),
     Action("runs.sweeps", "s", "sweeps", "Searches over params: their trials, and what made the difference."),
     Action("runs.all_projects", "p", "projects", "This project's runs, or those of all projects."),
@@ -297,7 +309,6 @@ ACTIONS = (
     Action("sweep.drawing", "tab", "drawing", "Curves, a param against the metric, or all params at once."),
     Action("sweep.sort", "comma", "sort", "In the order of trials, or by what they came to."),
     Action("sweep.reverse", "full_stop", "reverse", "Turn the order round.", shown=False),
-    Action("sweep.mark", "space", "mark", "Mark the trial's run, to put it beside others in Compare."),
     Action("sweep.copy", "y", "copy", "Copy the command that tells the same.", shown=False),
     Action(
         "signing.promote",

@@ -137,8 +137,11 @@ class Compare(View[Asked, Found]):
             run = comparison.runs[place].run
             columns.append(Column(f"{run.id} {run.name}"[:18], "r", most=18, least=8, head=f"curve{place % 8}"))
         grid.show(_rows(comparison, order), columns=columns)
-        box.border_title = escaped(f"{len(order)} runs" + ("" if found.marked else " · none marked: the newest"))
-        box.border_subtitle = escaped(f"by {self._sorted_by[0][1]}" if self._sorted_by else "")
+        one = f"run {self.shell.marked[0]} and the newest" if self.shell.marked else "none marked: the newest"
+        box.border_title = escaped(f"{len(order)} runs" + ("" if found.marked else f" · {one}"))
+        told = [f"by {self._sorted_by[0][1]}"] if self._sorted_by else []
+        told += [] if found.marked else ["space in Runs (3) marks others"]
+        box.border_subtitle = escaped(" · ".join(told))
         self._draw_picture()
 
     def _draw_picture(self) -> None:
@@ -279,7 +282,7 @@ class Compare(View[Asked, Found]):
         if name not in ("drawing", "sort", "reverse", "drop", "whole", "copy"):
             return super().why_not(name)
         if self._found is None or self._found.comparison is None:
-            return "Two runs are needed: space marks them in Runs (3)."
+            return "It takes two runs: space marks them in Runs (3), c there brings them here."
         if name == "sort" and self._line[0] not in ("metric", "param"):
             return "The cursor is on no param or metric."
         if name == "reverse" and self._sorted_by is None:
@@ -340,14 +343,14 @@ class Compare(View[Asked, Found]):
 
 EMPTY: list[Line] = [
     [],
-    [Span("Nothing to compare yet.", "bold")],
+    [Span("Nothing to compare yet: it takes two runs.", "bold")],
     [],
     line(
         Span("3", "accent"),
         Span(" Runs, ", "dim"),
         Span("space", "accent"),
         Span(" marks runs, ", "dim"),
-        Span("4", "accent"),
+        Span("c", "accent"),
         Span(" puts them side by side.", "dim"),
     ),
     [],

@@ -19,6 +19,7 @@ from textual.widgets import Input
 from screens.acting import bindings
 from screens.dialogs import Asking
 from screens.ink import Line, Span, escaped, span
+from screens.marking import Marking
 from screens.outlook import outlooks
 from screens.queueing import Queueing, queued
 from screens.run_table import SPARK, gate_metric, told, varying
@@ -68,7 +69,7 @@ class Found:
     at: float = 0.0
 
 
-class Runs(Queueing[Asked, Found]):
+class Runs(Marking[Asked, Found], Queueing[Asked, Found]):
     """A table of runs that is always as things are now."""
 
     PLACE = "runs"
@@ -86,11 +87,6 @@ class Runs(Queueing[Asked, Found]):
         self._sparks: dict[int, list[float | None]] = {}
         self._resting: Timer | None = None
         self._goal: int | None = None  # a run that comes under the cursor once it has been read
-
-    @property
-    def marked(self) -> list[int]:
-        """The runs that Compare puts side by side, in the order in which they were marked."""
-        return self.shell.marked
 
     def body(self) -> ComposeResult:
         yield Input(placeholder="status=failed lr>1e-4 user=ana auroc>=0.7 tag=baseline name", id="filter")
@@ -176,8 +172,7 @@ class Runs(Queueing[Asked, Found]):
             parts.append(self.shell.project)
         box.border_title = escaped(" · ".join(parts))
         order = self.sort.removeprefix("-") + (" ▼" if self.sort.startswith("-") else " ▲")
-        marked = f"{len(self.marked)} marked · " if self.marked else ""
-        box.border_subtitle = escaped(f"{marked}by {order}")
+        box.border_subtitle = escaped(" · ".join([*([self.told_marks] if self.marked else []), f"by {order}"]))
 
     def tick(self) -> None:
         self._draw()
@@ -190,19 +185,24 @@ class Runs(Queueing[Asked, Found]):
 
     # -- actions
 
-    def chosen(self) -> dict[int, Run | None]:
+    @property
+    def under(self) -> int | None:
         key = self.query_one(Grid).key
+        return int(str(key)) if key is not None else None
+
+    def marks_changed(self) -> None:
+        self._draw()
+
+    def chosen(self) -> dict[int, Run | None]:
         rows = self._found.listing.rows if self._found is not None else []
         known = {row.run.id or 0: row.run for row in rows}
-        return {run_id: known.get(run_id) for run_id in self.marked or ([int(str(key))] if key is not None else [])}
+        return {run_id: known.get(run_id) for run_id in self.marked or ([self.under] if self.under is not None else [])}
 
     def why_not(self, name: str) -> str:
         if name == "all_projects" and self.shell.project is None:
             return "This is no project's directory, so all projects are shown."
         if name == "launch" and self.shell.project_dir is None:
             return "This is no project's directory: start trainshed in one, or with -p DIR."
-        if name == "mark" and self.query_one(Grid).key is None:
-            return "There is no run to mark."
         if name == "back" and not (self.filter or self.marked or len(self.shell.screen_stack) > 1):
             return "This is the view itself; q leaves."
         return super().why_not(name)
@@ -235,16 +235,7 @@ class Runs(Queueing[Asked, Found]):
         elif self.marked:
             self.marked.clear()
             self._draw()
-
-    def do_mark(self) -> None:
-        grid = self.query_one(Grid)
-        run_id = int(str(grid.key))
-        if run_id in self.marked:
-            self.marked.remove(run_id)
-        else:
-            self.marked.append(run_id)
-        self._draw()
-        grid.do_down()
+            self.refresh_bindings()
 
     def do_sort(self) -> None:
         sorts = [*SORTS, *self._own_sorts()]

@@ -16,6 +16,7 @@ from screens.acting import bindings
 from screens.charts.parallel import Dimension, dimension
 from screens.glyphs import glyph, role_of
 from screens.ink import Line, Span, escaped, joined, padded, span
+from screens.marking import Marking
 from screens.run_table import brief
 from screens.sections.charts import shown
 from screens.sweeping import Sweeping
@@ -85,7 +86,7 @@ class Importance(Painted):
         ]
 
 
-class SweepPage(Sweeping[Asked, Found]):
+class SweepPage(Marking[Asked, Found], Sweeping[Asked, Found]):
     """Trials on the left with what made the difference below, drawings of them on the right."""
 
     PLACE = "sweep"
@@ -160,8 +161,9 @@ class SweepPage(Sweeping[Asked, Found]):
             told.insert(1, sweep.name)
         box.border_title = escaped(" · ".join(told))
         order = ("by what they came to" if self._by_value else "by trial") + (" ▼" if self._turned_round else " ▲")
+        marks = [self.told_marks] if self.marked else []
         saved = [f"saved about {figures.about(details.saved_s).lstrip('~')}"] if details.saved_s >= 1 else []
-        box.border_subtitle = escaped(" · ".join([*([sweep.reason] if sweep.reason else []), *saved, order]))
+        box.border_subtitle = escaped(" · ".join([*([sweep.reason] if sweep.reason else []), *marks, *saved, order]))
         names = list(search.space)
         columns = [
             Column("trial", "l", least=5),
@@ -172,8 +174,7 @@ class SweepPage(Sweeping[Asked, Found]):
             Column("step", "r", role="dim"),
             Column("took", "r", role="dim"),
         ]
-        marked = self.shell.marked
-        rows = [_row(each, names, marked=each.row.trial.run_id in marked) for each in self._ordered(details)]
+        rows = [_row(each, names, marked=each.row.trial.run_id in self.marked) for each in self._ordered(details)]
         self.query_one(Grid).show(rows, columns=columns)
         self.query_one(Importance).show(details.importance)
         self._draw_picture()
@@ -287,10 +288,13 @@ class SweepPage(Sweeping[Asked, Found]):
 
     # -- actions
 
-    def why_not(self, name: str) -> str:
-        if name == "mark" and (self._under is None or self._under.row.run is None):
-            return "There is no run to mark."
-        return super().why_not(name)
+    @property
+    def under(self) -> int | None:
+        each = self._under
+        return each.row.trial.run_id if each is not None and each.row.run is not None else None
+
+    def marks_changed(self) -> None:
+        self._draw()
 
     def do_drawing(self) -> None:
         drawings = list(DRAWINGS)
@@ -310,16 +314,6 @@ class SweepPage(Sweeping[Asked, Found]):
     def do_reverse(self) -> None:
         self._turned_round = not self._turned_round
         self._draw()
-
-    def do_mark(self) -> None:
-        assert self._under is not None  # why_not has seen to it
-        run_id, marked = self._under.row.trial.run_id or 0, self.shell.marked
-        if run_id in marked:
-            marked.remove(run_id)
-        else:
-            marked.append(run_id)
-        self._draw()
-        self.query_one(Grid).do_down()
 
     def do_copy(self) -> None:
         self.shell.copy(f"trainshed sweep show {self._sweep_id}")

@@ -55,6 +55,7 @@ class Keys(Acting, Painted):
 
     def _parts(self, width: int) -> list[tuple[Span, Action | None]]:
         last: list[tuple[Span, Action | None]] = []
+        early: list[list[tuple[Span, Action | None]]] = []
         rest: list[list[tuple[Span, Action | None]]] = []
         for node, action, keys in within_reach(self.screen):
             if not action.shown or not _possible(node, action):
@@ -67,10 +68,10 @@ class Keys(Acting, Painted):
             if action.id in ("app.help", "app.quit"):
                 last += told
             else:
-                rest.append(told)
+                (early if action.early else rest).append(told)
         room = width - 1 - width_of([part for part, _ in last])
         done: list[tuple[Span, Action | None]] = [(Span(" "), None)]
-        for told in rest:
+        for told in [*early, *rest]:
             size = width_of([part for part, _ in told])
             if size > room:
                 continue

@@ -17,9 +17,9 @@ def test_without_a_file_everything_is_as_usual(tmp_path: Path) -> None:
 
 def test_theme_and_keys_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    path.write_text('theme = "light"\n[keymap]\n"runs.mark" = "m"\n')
+    path.write_text('theme = "light"\n[keymap]\n"marking.mark" = "m"\n')
     found = preferences(path)
-    assert (found.theme, found.keymap) == ("light", {"runs.mark": "m"})
+    assert (found.theme, found.keymap) == ("light", {"marking.mark": "m"})
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,9 @@ def test_theme_and_keys_are_taken(tmp_path: Path) -> None:
     [
         ('thme = "light"', 'did you mean "theme"?'),
         ('theme = "blue"', "dark or light or high-contrast"),
-        ('[keymap]\n"runs.mrk" = "m"', 'did you mean "runs.mark"?'),
-        ('[keymap]\n"runs.mark" = "/"', "would be both"),
-        ('[keymap]\n"runs.mark" = ""', "a key such as"),
+        ('[keymap]\n"marking.mrk" = "m"', 'did you mean "marking.mark"?'),
+        ('[keymap]\n"marking.mark" = "/"', "would be both"),
+        ('[keymap]\n"marking.mark" = ""', "a key such as"),
         ("theme =", "cannot be read"),
     ],
 )

@@ -98,9 +98,25 @@ async def test_a_run_is_taken_out(shed: Shed) -> None:
 async def test_without_marks_the_newest_are_compared_and_alone_nothing(shed: Shed) -> None:
     async with driving(shed) as driven:
         await driven.press("4")
-        await driven.sees("Nothing to compare yet.", "marks runs")
+        await driven.sees("Nothing to compare yet: it takes two runs.", "marks runs")
         three_runs(shed)
-        await driven.sees("none marked: the newest")
+        await driven.sees("none marked: the newest", "space in Runs (3) marks others")
+
+
+async def test_runs_say_by_which_key_the_marked_are_compared(shed: Shed) -> None:
+    three_runs(shed)
+    async with driving(shed) as driven:
+        await driven.press("3")
+        assert "c compare" not in driven.text
+        await driven.press("c")
+        await driven.sees("It takes two runs or more, and none is marked")
+        await driven.press("space", "space")
+        await driven.sees("2 marked · c compares", "c compare ")
+        await driven.press("c")
+        assert isinstance(driven.app.view, Compare)
+        await driven.sees("2 runs", "0.7500 ★")
+        await driven.press("3", "escape", "g", "space", "4")
+        await driven.sees("3 runs · run 3 and the newest", "space in Runs (3) marks others")
 
 
 def test_a_learning_rate_is_read_logarithmically_and_epochs_are_not() -> None:
