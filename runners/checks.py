@@ -10,11 +10,13 @@ from typing import Any
 import duckdb
 
 from storage import frames
+from storage.check_section import ColumnCheck
 from storage.columns import column_type
 from storage.counted import counted
 from storage.errors import UsageError, nearest
 from storage.manifests import Manifest
-from storage.project import ColumnCheck, ProjectSpec, Scalar
+from storage.project import ProjectSpec
+from storage.sections import Scalar
 from storage.sql import plain
 
 SAMPLE_ROWS = 5

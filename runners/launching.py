@@ -69,7 +69,8 @@ def freeze(
     spec = project.with_params(spec, params) if spec is not None else load_project(project_dir, overrides=params)
     gate.check_rules(project_dir, spec)
     python = environment.interpreter(project_dir, spec.project.python)
-    added = added or datasets.add_for_project(shed, project_dir, spec)
+    with project.placed(project_dir):
+        added = added or datasets.add_for_project(shed, project_dir, spec)
     globs = [glob for globs in spec.dataset.globs.values() for glob in globs]
     code = snapshot.freeze(project_dir, globs, want_diff=spec.project.snapshot_diff)
     snapshot.store(code, shed.objects.put_bytes)

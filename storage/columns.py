@@ -9,7 +9,7 @@ from storage.errors import DataInvalid, nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from storage.project import ColumnType
+    from storage.check_section import ColumnType
 
 SIGNED = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "BIGNUM"})
 UNSIGNED = frozenset({"UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"})

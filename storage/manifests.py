@@ -17,7 +17,7 @@ from storage.keeping import is_copy
 from storage.objects import Objects
 
 if TYPE_CHECKING:
-    from storage.project import ColumnType
+    from storage.check_section import ColumnType
 
 
 @dataclass(frozen=True)

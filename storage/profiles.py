@@ -18,7 +18,7 @@ import duckdb
 from storage.profiling import Histogram, Value, drawn, measured
 
 if TYPE_CHECKING:
-    from storage.project import ColumnType
+    from storage.check_section import ColumnType
 
 EXACT_ROWS = 1_000_000
 SAMPLE_ROWS = 131_072

@@ -18,7 +18,7 @@ from storage.columns import column_type, duckdb_types, identifier, literal
 from storage.reading import pattern
 
 if TYPE_CHECKING:
-    from storage.project import ColumnType
+    from storage.check_section import ColumnType
 
 CELLS = 20_000_000  # rows × columns that are drawn at most, so that a wide table fits in memory too
 LEAST_ROWS = 10_000  # drawn in any case

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
-from storage.errors import UsageError, nearest
-from storage.sections import Fault, Section, checked, parsed
+from storage.check_section import ChecksSection
+from storage.errors import TrainshedError, UsageError, nearest
+from storage.sections import Entry, Fault, Scalar, Section, Text, checked, line_of, parsed
 from storage.serve_section import ServeSection
 from storage.sweep_section import Dimension, SweepSection
 from storage.trigger_section import AlertsSection, TriggerSection
@@ -17,12 +22,9 @@ from storage.trigger_section import AlertsSection, TriggerSection
 FILE_NAME = "trainshed.toml"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}$")]
-Entry = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 OF_FILES = ("size", "folder")  # what can be told of files that are no tables without opening them
-ColumnType = Literal["integer", "number", "text", "boolean", "timestamp", "date", "other"]
 Task = Literal["binary", "multiclass", "regression"]
-OnFail = Literal["stop", "warn"]
-Scalar = bool | int | float | str
+PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w.\-]*)\}")  # of a command, as runners/userside/command.py fills it
 
 
 def _param(value: Any) -> Any:
@@ -32,14 +34,23 @@ def _param(value: Any) -> Any:
     return value
 
 
+def _globs(value: Any) -> Any:
+    if isinstance(value, str) or (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+        if "" in (value if isinstance(value, list) else [value]):
+            raise ValueError('a glob is empty; expected such as "data/*.csv"')
+        return value
+    raise ValueError(f'{value!r} is no glob; expected such as "data/*.csv", or a list of such')
+
+
 Param = Annotated[Scalar | list[Scalar], BeforeValidator(_param)]
+Globs = Annotated[str | list[str], BeforeValidator(_globs)]
 
 
 class ProjectSection(Section):
     """`[project]`: the name (also the model's) and the interpreter that runs the user's code."""
 
     name: Name
-    python: str | None = None
+    python: Text | None = None
     snapshot_diff: bool = True
 
 
@@ -48,11 +59,9 @@ class DatasetSection(Section):
 
     name: Name
     kind: Literal["table", "files"] = "table"
-    files: str | list[str] | None = None
-    tables: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*$")], str | list[str]] = Field(
-        default_factory=dict
-    )
-    query: str | None = None
+    files: Globs | None = None
+    tables: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*$")], Globs] = Field(default_factory=dict)
+    query: Text | None = None
     reference: bool = False
 
     @model_validator(mode="after")
@@ -74,59 +83,39 @@ class DatasetSection(Section):
         return {name: [globs] if isinstance(globs, str) else list(globs) for name, globs in sources.items()}
 
 
-class ColumnCheck(Section):
-    """One entry of `[checks] columns`: the bounds a column must keep. `nulls` is the largest share of nulls, 0 to 1."""
-
-    type: ColumnType | None = None
-    min: float | None = None
-    max: float | None = None
-    nulls: Annotated[float, Field(ge=0, le=1)] | None = None
-    within: list[Scalar] | None = Field(default=None, alias="in")
-    matches: str | None = None
-    unique: bool = False
-    on_fail: OnFail = "stop"
-
-
-class SqlCheck(Section):
-    """One entry of `[checks] sql`: rows that the query returns are failures."""
-
-    query: str
-    on_fail: OnFail = "stop"
-
-
-class ChecksSection(Section):
-    """`[checks]`: what must hold for the data before anything is trained on it."""
-
-    columns: dict[str, ColumnCheck] = Field(default_factory=dict)
-    sql: dict[str, str | SqlCheck] = Field(default_factory=dict)
-    min_rows: Annotated[int, Field(ge=0)] = 1
-    module: Entry | None = None
-    module_on_fail: OnFail = "stop"
-
-    @property
-    def sql_checks(self) -> dict[str, SqlCheck]:
-        """Every SQL check in its long form."""
-        return {k: SqlCheck(query=v) if isinstance(v, str) else v for k, v in self.sql.items()}
-
-
 class FeaturesSection(Section):
     """`[features]`: the target, and the raw columns that become the model's input.
 
     For a dataset of kind `files` the class folder is the target and `load` turns a path into an array.
     """
 
-    target: str | None = None
+    target: Text | None = None
     task: Task
-    numeric: list[str] = Field(default_factory=list)
-    categorical: list[str] = Field(default_factory=list)
+    numeric: list[Text] = Field(default_factory=list)
+    categorical: list[Text] = Field(default_factory=list)
     load: Entry | None = None
+
+    @model_validator(mode="after")
+    def _each_column_once(self) -> FeaturesSection:
+        uses = [("target", self.target), *(("numeric", name) for name in self.numeric)]
+        uses += [("categorical", name) for name in self.categorical]
+        first: dict[str, str] = {}
+        for key, name in uses:
+            if name is None:
+                continue
+            if name in first:
+                both = f"twice in {key}" if first[name] == key else f"in {first[name]} and in {key}"
+                rule = "the target is no input" if first[name] == "target" else "a column is one input"
+                raise Fault(f'column "{name}" is named more than once, {both}; {rule}: take it out of {key}', key)
+            first[name] = key
+        return self
 
 
 class SplitSection(Section):
     """`[split]`: how rows are shared out. `validation` and `test` are shares of all rows."""
 
     by: Literal["time", "random", "group", "stratified"] = "random"
-    column: str | None = None
+    column: Text | None = None
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
     test: Annotated[float, Field(gt=0, lt=1)] = 0.1
     seed: int = 0
@@ -134,9 +123,14 @@ class SplitSection(Section):
     @model_validator(mode="after")
     def _column_where_needed(self) -> SplitSection:
         if self.by in ("time", "group") and not self.column:
-            raise ValueError(f'by = "{self.by}" needs column = "…"')
+            what = "that says how old a row is" if self.by == "time" else "whose values belong together"
+            raise Fault(f'by = "{self.by}" needs column = "…", the column {what}', "by")
         if self.validation + self.test >= 1:
-            raise ValueError("validation and test together must leave rows to train on")
+            raise Fault(
+                f"validation and test together must leave rows to train on: {self.validation:g} + {self.test:g} of all"
+                " rows leave none",
+                "test" if "test" in self.model_fields_set else "validation",
+            )
         return self
 
 
@@ -151,9 +145,9 @@ class TrainSection(Section):
     """`[train]`: the user's function or command, its devices and its params."""
 
     entry: Entry | None = None
-    command: str | None = None
+    command: Text | None = None
     gpus: Annotated[int, Field(ge=0)] = 1
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     timeout_minutes: Annotated[float, Field(gt=0)] | None = None
     retries: Annotated[int, Field(ge=0)] = 0
     params: dict[str, Param] = Field(default_factory=dict)
@@ -180,23 +174,46 @@ class TrainSection(Section):
     def _entry_or_command(self) -> TrainSection:
         if bool(self.entry) == bool(self.command):
             raise ValueError('give either entry = "pipeline:train" or command = "…"')
+        if self.command is not None:
+            self._check_command(self.command)
         return self
+
+    def _check_command(self, command: str) -> None:
+        try:
+            shlex.split(command)
+        except ValueError:
+            raise Fault("a quote within it is not closed", "command") from None
+        for name in PLACEHOLDER.findall(command):
+            if name not in self.params:
+                hint = nearest(name, self.params) or f'give it one, or write it without braces: "{name}"'
+                raise Fault(f"{{{name}}}: [train.params] has no such param; {hint}", "command")
 
 
 class GateSection(Section):
     """`[gate]`: every rule that is set must hold before `production` moves."""
 
-    metric: str | None = None
+    metric: Text | None = None
     min: float | None = None
     max: float | None = None
     beat_production_by: float | None = None
-    slices: list[str] = Field(default_factory=list)
+    slices: list[Text] = Field(default_factory=list)
     max_slice_drop: Annotated[float, Field(ge=0)] | None = None
     min_slice_rows: Annotated[int, Field(ge=1)] = 100
     parity: Annotated[float, Field(gt=0)] = 1e-4
     max_latency_ms: Annotated[float, Field(gt=0)] | None = None
     min_rps: Annotated[float, Field(gt=0)] | None = None
     approve: Literal["auto", "manual"] = "auto"
+
+    @model_validator(mode="after")
+    def _rules_can_be_judged(self) -> GateSection:
+        for rule in ("min", "max", "beat_production_by", "max_slice_drop"):
+            if self.metric is None and getattr(self, rule) is not None:
+                raise Fault('needs a metric; expected metric = "…" beside it', rule)
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise Fault(f"min = {self.min:g} is above max = {self.max:g}, so no model can pass", "min")
+        if self.max_slice_drop is not None and not self.slices:
+            raise Fault('needs slices; expected slices = ["column", …] beside it', "max_slice_drop")
+        return self
 
 
 class TrySection(Section):
@@ -206,7 +223,7 @@ class TrySection(Section):
     params: dict[str, Param] = Field(default_factory=dict)
     overfit: Annotated[float, Field(ge=0, lt=1)] = 0.3
     overfit_params: dict[str, Param] = Field(default_factory=dict)
-    loss: str | None = None
+    loss: Text | None = None
 
 
 class ProjectSpec(Section):
@@ -225,6 +242,40 @@ class ProjectSpec(Section):
     sweep: SweepSection | None = Field(default=None, exclude=True)
     trigger: list[TriggerSection] = Field(default_factory=list, exclude=True)
     alerts: AlertsSection = Field(default=AlertsSection(), exclude=True)
+
+    @field_validator("split")
+    @classmethod
+    def _classes_to_stratify_by(cls, value: SplitSection, others: ValidationInfo) -> SplitSection:
+        features = others.data.get("features")
+        if value.by == "stratified" and value.column is None and features and features.task == "regression":
+            raise Fault('a regression has no classes: give column = "…", or by = "random"', "by")
+        return value
+
+    @field_validator("test")
+    @classmethod
+    def _known_params(cls, value: TrySection, others: ValidationInfo) -> TrySection:
+        train = others.data.get("train")
+        if train is None:
+            return value
+        for key in ("params", "overfit_params"):
+            for name, given in getattr(value, key).items():
+                try:
+                    of_params({name: given}, train.params)
+                except UsageError as err:
+                    raise Fault(f"{err.message}; {err.todo or f'expected {err.expected}'}", key, name) from None
+        return value
+
+    @field_validator("serve")
+    @classmethod
+    def _columns_to_keep_back(cls, value: ServeSection, others: ValidationInfo) -> ServeSection:
+        features = others.data.get("features")
+        inputs = [*features.numeric, *features.categorical] if features else []
+        for key, names in (("drop", value.log.drop), ("hash", value.log.hash)):
+            unknown = [name for name in names if name not in inputs]
+            if inputs and unknown:
+                hint = nearest(unknown[0], inputs) or f"expected one of {', '.join(inputs)}"
+                raise Fault(f'"{unknown[0]}" is no input of the model, and no other is logged; {hint}', "log", key)
+        return value
 
     @field_validator("sweep")
     @classmethod
@@ -256,15 +307,19 @@ class ProjectSpec(Section):
     def _features_fit_the_dataset(self) -> ProjectSpec:
         if self.features is None:
             return self
+        own = self.features
         if self.dataset.kind == "table":
-            if not self.features.target:
-                raise ValueError("features: target is missing, the column to predict")
-            if not self.features.numeric and not self.features.categorical:
-                raise ValueError("features: numeric and categorical are both empty, so the model would have no input")
-        elif not self.features.load:
-            raise ValueError('features: kind = "files" needs load = "module:function", which makes an array of a path')
-        elif self.features.numeric or self.features.categorical or self.features.target:
-            raise ValueError('features: kind = "files" has no columns; the class folder is the target, load makes x')
+            if not own.target:
+                raise Fault('target = "…" is missing, the column to predict', "features")
+            if not own.numeric and not own.categorical:
+                raise Fault("numeric and categorical are both empty, so the model would have no input", "features")
+            if own.load:
+                raise Fault('only kind = "files" is loaded; a table has its columns: leave it out', "features", "load")
+        elif not own.load:
+            raise Fault('kind = "files" needs load = "module:function", which makes an array of a path', "features")
+        for key in ("numeric", "categorical", "target") if self.dataset.kind == "files" else ():
+            if getattr(own, key):
+                raise Fault('kind = "files" has no columns; the folder is the target, load makes x', "features", key)
         return self
 
 
@@ -297,6 +352,20 @@ def load_project(folder: Path, *, overrides: dict[str, Any] | None = None) -> Pr
     return with_params(spec, overrides or {})
 
 
+@contextmanager
+def placed(folder: Path) -> Iterator[None]:
+    """Errors about a key, such as `[gate] metric`, leave with the file of the project and the line of the key."""
+    try:
+        yield
+    except TrainshedError as err:
+        key = re.fullmatch(r"\[(\w+)\](?: (\w+))?", err.place)
+        path = folder / FILE_NAME
+        if key is not None and path.is_file():
+            text = path.read_text("utf-8", errors="replace")
+            err.place = f"{path}:{line_of([each for each in key.groups() if each], text)}: {err.place}"
+        raise
+
+
 def check_project(raw: dict[str, Any], *, text: str = "", place: str = FILE_NAME) -> ProjectSpec:
     """Check an already parsed trainshed.toml; `text` is its source, for line numbers.
 
@@ -312,16 +381,24 @@ def with_params(spec: ProjectSpec, overrides: dict[str, Any], *, said: str = "--
     Raises:
         UsageError: for a param that the project does not have.
     """
-    params = dict(spec.train.params)
-    for key, value in overrides.items():
+    params = {**spec.train.params, **of_params(overrides, spec.train.params, said=f"{said} ")}
+    return spec.model_copy(update={"train": spec.train.model_copy(update={"params": params})})
+
+
+def of_params(overrides: dict[str, Any], params: dict[str, Any], *, said: str = "") -> dict[str, Any]:
+    """The values of `overrides` with the types that the params have.
+
+    Raises:
+        UsageError: for a param that is not there, or a value of another type.
+    """
+    for key in overrides:
         if key not in params:
             raise UsageError(
-                f"{said} {key}: the project has no such param",
+                f"{said}{key}: the project has no such param",
                 expected="one of " + (", ".join(sorted(params)) or "[train.params], which is empty"),
                 todo=nearest(key, params),
             )
-        params[key] = _same_type(f"{said} {key}", value, params[key])
-    return spec.model_copy(update={"train": spec.train.model_copy(update={"params": params})})
+    return {key: _same_type(f"{said}{key}", value, params[key]) for key, value in overrides.items()}
 
 
 def _inputs(dataset: DatasetSection | None, features: FeaturesSection | None) -> list[str]:

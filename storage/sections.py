@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from storage.errors import UsageError, nearest
+from storage.expectations import expected, misplaced_brackets, no_toml
 from storage.names import NAME_RULE
+
+Scalar = bool | int | float | str
+Text = Annotated[str, StringConstraints(min_length=1)]
+NO_KEY = re.compile(r"\(.*\)|\[key\]")  # in the place that pydantic tells: the branch of a union, or "the key itself"
+
+
+def _module(value: str) -> str:
+    if ".py:" in value:
+        raise ValueError(f'"{value}": a module is named without .py: "{value.replace(".py:", ":")}"')
+    return value
+
+
+Entry = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"), AfterValidator(_module)]
 
 
 class Section(BaseModel):
-    """A table of the file: unknown keys and numbers that are none are errors, values never change after reading."""
+    """A table of the file: unknown keys and wrong types are errors, a text is no number, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class Fault(ValueError):
@@ -36,13 +50,18 @@ def parsed(data: bytes, place: str) -> tuple[dict[str, Any], str]:
         UsageError: when it is not TOML in UTF-8.
     """
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")  # editors of Windows put a mark before it
     except UnicodeDecodeError as err:
-        raise UsageError("not UTF-8 text", place=place, expected="TOML in UTF-8") from err
+        line = data[: err.start].count(b"\n") + 1
+        todo = "save it in your editor as UTF-8"
+        raise UsageError("not UTF-8 text", place=f"{place}:{line}", expected="TOML in UTF-8", todo=todo) from None
     try:
         return tomllib.loads(text), text
     except tomllib.TOMLDecodeError as err:
-        raise UsageError(f"not valid TOML: {err}", place=place) from None
+        at, message, todo = no_toml(err, text)
+        raise UsageError(message, place=f"{place}:{at}", todo=todo) from None
+    except RecursionError:
+        raise UsageError("lists or tables lie in each other too deep to be read", place=f"{place}:1") from None
 
 
 def checked(model: type[Whole], raw: dict[str, Any], *, text: str, place: str) -> Whole:
@@ -75,23 +94,31 @@ def kept(model: type[Whole], raw: object, *, place: str, todo: str) -> Whole:
 
 def _fault(model: type[Section], error: dict[str, Any], text: str) -> tuple[int, str]:
     found = error.get("ctx", {}).get("error")
-    location = [str(part) for part in (*error["loc"], *(found.keys if isinstance(found, Fault) else ()))]
+    given_keys = [str(part) for part in error["loc"] if not NO_KEY.fullmatch(str(part))]
+    location = [*given_keys, *(found.keys if isinstance(found, Fault) else ())]
     key = ".".join(location) or "(file)"
-    line = _line_of(location, text)
+    line = line_of(location, text)
     kind, given = error["type"], error.get("input")
     if kind == "extra_forbidden":
-        hint = nearest(location[-1], _known_keys(model, location[:-1]))
+        hint = nearest(location[-1], _known_keys(model, location[:-1])) or _elsewhere(model, location[-1])
         return line, f'unknown key "{key}"' + (f"; {hint}" if hint else "")
     if kind == "missing":
-        return line, f'"{key}" is missing'
-    message = error["msg"].removeprefix("Value error, ")
+        return line, f'"{key}" is missing; expected {_example(model, location)}'
+    message = expected(error) or error["msg"].removeprefix("Value error, ")
     if "pattern" in error.get("ctx", {}):
         message = _pattern_rule(location)
-    hint = ""
+    hint = misplaced_brackets(error, key)
     if kind == "literal_error" and isinstance(given, str):
-        hint = nearest(given, re.findall(r"'([^']*)'", message))
-    subject = f'"{key}"' if kind == "value_error" else f'"{key}" = {given!r}'
+        hint = nearest(given, re.findall(r'"([^"]*)"', message))
+    subject = f'"{key}"' if kind == "value_error" or isinstance(given, (list, dict)) else f'"{key}" = {_written(given)}'
     return line, f"{subject}: {message}" + (f"; {hint}" if hint else "")
+
+
+def _written(value: Any) -> str:
+    """A value as it stands in the file; what is not to be printed stays escaped."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, (str, int, float)) else str(value)
 
 
 def _pattern_rule(location: list[str]) -> str:
@@ -102,12 +129,37 @@ def _pattern_rule(location: list[str]) -> str:
     return f"expected {NAME_RULE}"
 
 
-def _known_keys(model: Any, location: list[str]) -> list[str]:
+def _annotation(model: Any, location: list[str]) -> Any:
+    """The type of what stands at a place of the file; None where nothing is known of it."""
+    found: Any = model
     for part in location:
-        fields = getattr(model, "model_fields", {})
+        fields = {field.alias or name: field for name, field in getattr(_section_of(found), "model_fields", {}).items()}
         if part in fields:
-            model = _section_of(fields[part].annotation)
-    return [field.alias or name for name, field in getattr(model, "model_fields", {}).items()]
+            found = fields[part].annotation
+    return found
+
+
+def _known_keys(model: Any, location: list[str]) -> list[str]:
+    fields = getattr(_section_of(_annotation(model, location)), "model_fields", {})
+    return [field.alias or name for name, field in fields.items()]
+
+
+def _elsewhere(model: type[Section], key: str) -> str:
+    """Which tables of the file have such a key, where this one has none."""
+    tables = {name: _section_of(field.annotation) for name, field in model.model_fields.items()}
+    having = [name for name, section in tables.items() if section is not None and key in section.model_fields]
+    return " or ".join(f"[{name}]" for name in having) + " has such a key" if having else ""
+
+
+def _example(model: type[Section], location: list[str]) -> str:
+    """How a key that is missing is written."""
+    annotation, name = _annotation(model, location), location[-1]
+    options = [repr(option).replace("'", '"') for option in getattr(annotation, "__args__", ())]
+    if getattr(annotation, "__origin__", None) is Literal:
+        return f"{name} = {' or '.join(options)}"
+    if getattr(annotation, "__origin__", None) is dict or _section_of(annotation) is not None:
+        return f"a table [{'.'.join(location)}]"
+    return f'{name} = "…"' if annotation is str else f"{name} = …"
 
 
 def _section_of(annotation: Any) -> Any:
@@ -121,20 +173,20 @@ def _section_of(annotation: Any) -> Any:
     return None
 
 
-def _line_of(location: list[str], text: str) -> int:
+def line_of(location: list[str], text: str) -> int:
     """The 1-based line where the key (or the table nearest to it) stands in the source."""
-    lines = text.splitlines()
     table: list[str] = []
     counts: dict[str, int] = {}
     best, depth = 1, 0
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_bare(text).split("\n"), start=1):
         header = re.match(r"\s*(\[+)\s*([^\]]+?)\s*\]+", line)
         if header:
-            table = [part.strip().strip("\"'") for part in header.group(2).split(".")]
+            table = [part.strip("\"'") for part in re.findall(r"\"[^\"]*\"|'[^']*'|[^.\s]+", header.group(2))]
             if header.group(1) == "[[":  # one of several: its place among them is part of the location
                 counts[header.group(2)] = counts.get(header.group(2), -1) + 1
                 table.append(str(counts[header.group(2)]))
-            shared = len(table) if location[: len(table)] == table else 0
+            both = min(len(table), len(location))
+            shared = both if location[:both] == table[:both] else 0
         else:
             shared = len(table) if location[: len(table)] == table else 0
             rest = location[shared:] if shared == len(table) else []
@@ -145,3 +197,9 @@ def _line_of(location: list[str], text: str) -> int:
         if shared > depth:
             best, depth = number, shared
     return best
+
+
+def _bare(text: str) -> str:
+    """The source without comments of whole lines and texts of several lines, which may look like keys."""
+    text = re.sub(r'"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'', lambda found: "\n" * found.group().count("\n"), text)
+    return re.sub(r"(?m)^[ \t]*#.*$", "", text).replace("\r", "")

@@ -96,6 +96,15 @@ def plain(sql: str) -> str:
     return text.decode().strip()
 
 
+def no_pattern(text: str) -> str:
+    """Why DuckDB does not take a text as a regular expression; empty where it does."""
+    try:
+        _parser().cursor().execute("select regexp_full_match('', ?)", [text]).fetchone()
+    except duckdb.Error as err:
+        return first_line(err).partition(": ")[2]
+    return ""
+
+
 def first_line(err: Exception) -> str:
     """What DuckDB says in one line, with its hint, unless that is one of its own tables."""
     first, _, rest = str(err).strip().partition("\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -103,10 +104,14 @@ class TriggerSection(Section):
     def _five_fields(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        from croniter import croniter
+        from croniter import CroniterBadDateError, croniter
 
         if len(value.split()) != 5 or not croniter.is_valid(value):
             raise ValueError('expected five fields (minute hour day month weekday), such as "0 6 * * mon-fri"')
+        try:
+            croniter(value, datetime(2024, 1, 1)).get_next()
+        except CroniterBadDateError:
+            raise ValueError(f'"{value}" names a day that never comes') from None
         return value
 
     @model_validator(mode="after")

@@ -12,7 +12,6 @@ from runners.evaluation.disagreement import Flipped
 from runners.evaluation.scores import METRICS, known_metric, shown
 from runners.evaluation.slices import SliceRow
 from storage.counted import counted
-from storage.errors import UsageError
 from storage.project import GateSection, Task
 
 if TYPE_CHECKING:
@@ -101,25 +100,6 @@ class Verdict:
         return plain
 
 
-def check_gate(gate: GateSection, task: Task, own: Collection[str] = ()) -> None:
-    """Let a `[gate]` through that can be judged for `task`; `own` are metrics that the project's evaluate adds.
-
-    Raises:
-        UsageError: for an unknown metric, with the nearest one, and for rules that contradict or lack each other.
-    """
-    place = "[gate]"
-    rules = ("min", "max", "beat_production_by", "max_slice_drop")
-    lacking = [rule for rule in rules if getattr(gate, rule) is not None]
-    if gate.metric is None and lacking:
-        raise UsageError(f"{lacking[0]} needs a metric", place=place, expected='metric = "…" beside it')
-    if gate.metric is not None:
-        known_metric(gate.metric, task, own)
-    if gate.min is not None and gate.max is not None and gate.min > gate.max:
-        raise UsageError(f"min = {gate.min} is above max = {gate.max}, so no model can pass", place=place)
-    if gate.max_slice_drop is not None and not gate.slices:
-        raise UsageError("max_slice_drop needs slices", place=place, expected='slices = ["column", …] beside it')
-
-
 def judge(gate: GateSection, evidence: Evidence) -> list[Verdict]:
     """Return a verdict for every rule that is set, those that passed too; all must hold before an alias moves.
 
@@ -127,10 +107,10 @@ def judge(gate: GateSection, evidence: Evidence) -> list[Verdict]:
     of which less is better too. A metric of the project's own is better when higher, unless `max` alone bounds it.
 
     Raises:
-        UsageError: as `check_gate`.
+        UsageError: for an unknown metric, with the nearest one.
     """
-    if evidence.task is not None:
-        check_gate(gate, evidence.task, own={*evidence.metrics, *evidence.undefined} - set(METRICS))
+    if evidence.task is not None and gate.metric is not None:
+        known_metric(gate.metric, evidence.task, {*evidence.metrics, *evidence.undefined} - set(METRICS))
     verdicts = [_checks(evidence.checks), _finite(evidence.nonfinite)]
     if gate.metric is not None:
         verdicts += _bounds(gate, gate.metric, evidence)

@@ -138,6 +138,7 @@ def known_metric(name: str, task: Task, own: Collection[str] = ()) -> None:
     wrong = f"is a metric of {' and '.join(METRICS[name].tasks)} tasks" if name in METRICS else "is not a known metric"
     raise UsageError(
         f'"{name}" {wrong}; this project\'s task is {task}',
+        place="[gate] metric",
         expected="one of " + ", ".join(names),
         todo=nearest(name, names),
     )

@@ -16,9 +16,10 @@ from typing import Any
 import duckdb
 
 from runners.features.targets import OUTPUT_NAMES, Target, fit_target
+from storage.check_section import ColumnType
 from storage.columns import column_types, identifier, missing_column
 from storage.errors import DataInvalid, UsageError
-from storage.project import ColumnType, FeaturesSection
+from storage.project import FeaturesSection
 
 NULL_TEXT = ""
 NULL_INTEGER = -(2**63)
@@ -113,7 +114,7 @@ def fit(
         target: as `fit_target` found it over all rows, so that a class unknown in training keeps its place.
 
     Raises:
-        UsageError: a column is named twice, or by a name that the model's output needs.
+        UsageError: a column has a name that the model's output needs.
         DataInvalid: a column is missing, has the wrong type, or holds nothing to learn from.
     """
     kinds = column_types(con, rows)
@@ -126,13 +127,11 @@ def fit(
 
 
 def check_columns(kinds: Mapping[str, ColumnType], features: FeaturesSection) -> None:
-    """Check that every column of `features` exists, once, with a type that its use allows; raises as `fit` does."""
+    """Check that every column of `features` exists, with a type that its use allows; raises as `fit` does."""
     used = [features.target or "", *features.numeric, *features.categorical]
     for name in used:
         if name not in kinds:
             raise missing_column(name, kinds, place="[features]")
-        if used.count(name) > 1:
-            raise UsageError(f'column "{name}" is named more than once', place="[features]")
         if name in OUTPUT_NAMES[features.task] and name != features.target:
             raise UsageError(
                 f'a feature cannot be called "{name}", which is an output of the model',

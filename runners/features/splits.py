@@ -12,10 +12,11 @@ from typing import Any
 
 import duckdb
 
+from storage.check_section import ColumnType
 from storage.columns import column_types, identifier, missing_column
 from storage.errors import DataInvalid
 from storage.memory import in_memory
-from storage.project import ColumnType, SplitSection
+from storage.project import SplitSection
 
 PARTS = ("train", "validation", "test")
 TABLE = "split_rows"

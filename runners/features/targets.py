@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import duckdb
 
+from storage.check_section import ColumnType
 from storage.columns import column_types, identifier, missing_column
 from storage.errors import DataInvalid
-from storage.project import ColumnType, FeaturesSection, Task
+from storage.project import FeaturesSection, Task
 
 MAX_CLASSES = 10_000
 MAX_FLOAT32 = 3.4028234663852886e38

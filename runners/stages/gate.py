@@ -11,10 +11,10 @@ from typing import Any
 
 from runners.evaluation import comparison, rules
 from runners.evaluation.comparison import gate_metric
-from runners.evaluation.scores import METRICS, metrics_of
+from runners.evaluation.scores import METRICS, known_metric, metrics_of
 from runners.pipeline import Context
 from storage.errors import GateRefused, RunFailed
-from storage.project import ProjectSpec
+from storage.project import ProjectSpec, placed
 from storage.read import models as read_models
 from storage.tables import ModelVersion
 from storage.write import models as write_models
@@ -29,14 +29,15 @@ def check_rules(project_dir: Path, spec: ProjectSpec) -> None:
     A project's own `evaluate` may add metrics under any name, so then only a near miss of a usual one is a typo.
 
     Raises:
-        UsageError: with the nearest metric.
+        UsageError: with the file, the line, the task's metrics and the nearest of them.
     """
-    if spec.features is None:
+    if spec.features is None or spec.gate.metric is None:
         return
     task, metric = spec.features.task, spec.gate.metric
-    own = metric is not None and metric not in METRICS and _evaluates(project_dir, spec.train.entry)
-    typo = metric is not None and bool(get_close_matches(metric, metrics_of(task), n=1, cutoff=0.85))
-    rules.check_gate(spec.gate, task, own=[metric] if own and not typo and metric else [])
+    own = metric not in METRICS and _evaluates(project_dir, spec.train.entry)
+    typo = bool(get_close_matches(metric, metrics_of(task), n=1, cutoff=0.85))
+    with placed(project_dir):
+        known_metric(metric, task, own=[metric] if own and not typo else [])
 
 
 def _evaluates(project_dir: Path, entry: str | None) -> bool:

@@ -15,10 +15,10 @@ from runners.datasets.cards import write_card
 from runners.opening import open_tables
 from runners.pipeline import Context
 from runners.stoppable import stoppable
+from storage.check_section import ChecksSection
 from storage.columns import literal
 from storage.counted import counted
 from storage.errors import DataInvalid, TrainshedError
-from storage.project import ChecksSection
 
 NAME = "validate"
 VERSION = 1

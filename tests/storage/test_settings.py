@@ -34,10 +34,10 @@ def test_an_empty_file_is_a_file_without_wishes(tmp_path: Path) -> None:
     [
         ("[queue]\n\ncpu_slot = 4\n", 3, 'did you mean "cpu_slots"?'),
         ("[qeue]\ncpu_slots = 4\n", 1, 'did you mean "queue"?'),
-        ("[agent]\nidle_minutes = 5\n[queue]\ncpu_slots = 0\n", 4, "greater than or equal to 1"),
+        ("[agent]\nidle_minutes = 5\n[queue]\ncpu_slots = 0\n", 4, "expected 1 or more"),
         ('[queue]\nper_user = "two"\n', 2, "queue.per_user"),
         ("[queue]\nhalf_life_hours = inf\n", 2, "finite"),
-        ("[queue]\nhalf_life_hours = 0\n", 2, "greater than 0"),
+        ("[queue]\nhalf_life_hours = 0\n", 2, "expected a number above 0"),
     ],
 )
 def test_a_fault_is_told_with_its_line_and_the_nearest_word(tmp_path: Path, text: str, line: int, words: str) -> None:
