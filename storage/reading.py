@@ -6,9 +6,9 @@ import csv
 import gzip
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO, cast
 
 import duckdb
 
@@ -126,6 +126,7 @@ def _csv_schema(con: duckdb.DuckDBPyConnection, source: Source) -> tuple[list[Co
             uneven = _uneven(source)
             if uneven:
                 raise uneven
+        check_names(source, [column.name for column in columns])
         counts = ", ".join(f"count({identifier(column.name)})" for column in columns)
         try:
             return columns, _number(con, f"select count(*), {counts} from ({select})")
@@ -133,6 +134,32 @@ def _csv_schema(con: duckdb.DuckDBPyConnection, source: Source) -> tuple[list[Co
             if rows == -1:
                 raise
     raise AssertionError("unreachable")
+
+
+def check_names(source: Source, names: Sequence[str]) -> None:
+    """Let a CSV file through whose header has each name once; `names` are those that DuckDB gave its columns.
+
+    DuckDB calls a second `value` `value_1`. SQL does not tell `Value` from `value`, so these are one name too.
+
+    Raises:
+        DataInvalid: naming the file, the column, and where in the header it stands.
+    """
+    lower = {name.lower() for name in names}
+    if not any(name.lower().rpartition("_")[0] in lower for name in names if re.search(r"_\d+$", name)):
+        return
+    with suppress(OSError, EOFError, UnicodeDecodeError, csv.Error), _opened(source) as file:
+        mark = max(DELIMITERS, key=file.readline().count)
+        file.seek(0)
+        header = [field.strip().lower() for field in next(csv.reader(file, delimiter=mark), [])]
+        for name in header:
+            if name and header.count(name) > 1:
+                places = [str(place) for place, each in enumerate(header, start=1) if each == name]
+                raise DataInvalid(
+                    f'line 1 names the column "{name}" {len(places)} times: {" and ".join(places)} of {len(header)}',
+                    place=source.name,
+                    expected="each name once; upper and lower case make no difference",
+                    todo="rename them in the file, or leave out what is there twice",
+                )
 
 
 def _columns(con: duckdb.DuckDBPyConnection, select: str) -> list[Column]:
@@ -203,12 +230,15 @@ def reason(err: Exception, sources: Sequence[Source]) -> str:
     return first
 
 
+def _opened(source: Source) -> TextIO:
+    opened = gzip.open if source.name.endswith(".gz") else open
+    return cast(TextIO, opened(source.content, "rt", encoding="utf-8-sig", newline=""))
+
+
 def _uneven(source: Source) -> DataInvalid | None:
     """The error for the first line of a CSV file that is not like its header, where there is one."""
-    zipped = source.name.endswith(".gz")
-    opened = gzip.open if zipped else open
     try:
-        with opened(source.content, "rt", encoding="utf-8-sig", newline="") as file:
+        with _opened(source) as file:
             first = file.readline()
             mark = max(DELIMITERS, key=first.count)
             file.seek(0)

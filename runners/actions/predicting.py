@@ -21,6 +21,7 @@ from storage.columns import column_types, identifier, literal, missing_column
 from storage.durable import write_whole
 from storage.errors import DataInvalid, RunFailed, ShedError, UsageError
 from storage.memory import in_memory
+from storage.reading import Source, check_names
 from storage.shed import Shed
 
 READERS = {".csv": "read_csv", ".jsonl": "read_json", ".json": "read_json"}
@@ -136,11 +137,20 @@ def _as_parquet(con: duckdb.DuckDBPyConnection, source: Path, work: Path) -> Pat
         return source
     copied, fresh = work / "input.parquet", work / ".input.parquet"
     if not copied.exists():
-        reader = READERS[source.suffix.lower()]
-        query = f"copy (select * from {reader}({literal(str(source))})) to {literal(str(fresh))} (format parquet)"
+        rows = f"select * from {READERS[source.suffix.lower()]}({literal(str(source))})"
+        if source.suffix.lower() == ".csv":
+            check_names(Source(source, str(source)), _names(con, rows, source))
+        query = f"copy ({rows}) to {literal(str(fresh))} (format parquet)"
         _run(con, query, source)
         fresh.rename(copied)
     return copied
+
+
+def _names(con: duckdb.DuckDBPyConnection, rows: str, source: Path) -> list[str]:
+    try:
+        return list(column_types(con, rows))
+    except duckdb.Error as err:
+        raise DataInvalid(str(err).partition("\n")[0], place=str(source)) from None
 
 
 def _check_kept(con: duckdb.DuckDBPyConnection, rows: Path, keep: Sequence[str]) -> None:

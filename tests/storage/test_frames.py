@@ -265,6 +265,31 @@ def test_csv_and_json_files_are_read_by_name_with_one_type_a_column(tmp_path: Pa
         assert query(con, "select id, tags from t order by id")[1] == [(1.0, ["x"]), (2.0, None), (2.5, None)]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("a.csv", "value,day,value\n1,2,3\n", 'line 1 names the column "value" 2 times: 1 and 3 of 3'),
+        ("b.csv", '\ufeff"Value"; value ;x;VALUE\n1;2;3;4\n', 'the column "value" 3 times: 1 and 2 and 4 of 4'),
+        ("c.tsv", "größe\tgröße\n1\t2\n", 'the column "größe" 2 times'),
+    ],
+)
+def test_a_header_with_a_name_twice_is_refused(tmp_path: Path, name: str, text: str, told: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataInvalid) as caught:
+        frames.file_schema(source(tmp_path / name))
+    assert told in str(caught.value) and caught.value.place == name
+
+
+def test_names_that_only_look_as_if_they_were_twice_are_read(tmp_path: Path) -> None:
+    for name, text in (
+        ("a.csv", "value,value_1,value_2\n1,2,3\n"),
+        ("b.csv", "1,1,1\n2,2,2\n"),
+        ("c.csv", "a,,\n1,2,3\n"),
+    ):
+        (tmp_path / name).write_text(text)
+        assert len(frames.file_schema(source(tmp_path / name))[0]) == 3
+
+
 def test_formats_are_told_by_name_and_not_mixed(tmp_path: Path) -> None:
     assert frames.file_format("data/X.CSV.gz") == "csv"
     with pytest.raises(UsageError, match="is no table"):

@@ -91,3 +91,10 @@ def test_what_cannot_be_is_told_before_anything_is_done(shed: Shed, rows: Path, 
     out.touch()
     with pytest.raises(UsageError, match="there already"):
         predicting.predict(shed, "delays", rows, out)
+
+
+def test_a_file_whose_header_has_a_name_twice_is_refused(shed: Shed, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("distance;carrier;Distance;day\n1.5;UA;2.5;1\n")
+    with pytest.raises(DataInvalid, match='names the column "distance" 2 times: 1 and 3 of 4'):
+        predicting.predict(shed, "delays", rows, tmp_path / "y.parquet")

@@ -45,11 +45,15 @@ def test_files_are_looked_into_one_by_one_whatever_they_are(tmp_path: Path) -> N
     (tmp_path / "broken.parquet").write_bytes(b"PAR1" + b"\xff" * 1000 + b"PAR1")
     (tmp_path / "wide.csv").write_text(",".join(f"c{i}" for i in range(1_000_000)) + "\n")
     (tmp_path / "torn.csv").write_text('a,b\n1,"x\n2,y\n')
-    names = ["good.csv", "broken.parquet", "wide.csv", "torn.csv", "missing.csv", "good.csv"]
+    (tmp_path / "twice.csv").write_text("a,b,a\n1,x,2\n")
+    names = ["good.csv", "broken.parquet", "wide.csv", "torn.csv", "missing.csv", "twice.csv", "good.csv"]
     with Inspector() as inspector:
-        good, broken, wide, torn, missing, again = inspector.look_into([(tmp_path / name, name) for name in names])
+        good, broken, wide, torn, missing, twice, again = inspector.look_into(
+            [(tmp_path / name, name) for name in names]
+        )
     assert [column.name for column in good.columns] == ["a", "b"] and good.rows == 2 and good == again
     assert broken.fault and torn.fault and missing.fault
+    assert twice.fault == 'line 1 names the column "a" 2 times: 1 and 3 of 3'
     assert "first line" in wide.fault or "columns" in wide.fault
 
 
