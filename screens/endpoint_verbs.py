@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from runners.actions.predictions import Prediction
     from storage.shed import Shed
 
-OWN = ("stop", "log", "tokens")  # of the endpoint under the cursor
+OWN = ("stop", "log", "accesses", "tokens")  # of the endpoint under the cursor
 
 
 class EndpointVerbs(Acting):
@@ -89,6 +89,12 @@ class EndpointVerbs(Acting):
             from screens.endpoint_log import EndpointLog
 
             self.shell.push_screen(EndpointLog(self.endpoint.name))
+
+    def do_accesses(self) -> None:
+        if self.endpoint is not None:
+            from screens.accesses import AccessesPage
+
+            self.shell.push_screen(AccessesPage(self.endpoint.name))
 
     def do_tokens(self) -> None:
         if self.endpoint is not None:

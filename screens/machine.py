@@ -39,6 +39,7 @@ FEW_RUNS = 1000  # whose files are looked at without being asked
 PARTS = "Grid, #strip"
 HIGH = 30  # lines of a screen that has room for everything
 LOW = 24  # below that the view itself is scrolled from part to part
+FRAME = 3  # lines of a pane around its rows
 REST = 13  # lines that a low screen keeps for header, queue, hours and disk
 
 
@@ -72,6 +73,10 @@ class Machine(Queueing[None, Found]):
         self._disk: Disk | None = None
         self._usage: Usage | None = None
         self._measuring = False
+        self._wanted: bool | None = (
+            None  # whether the processes are unfolded; None: where they leave every device in view
+        )
+        self._unfolded = False
 
     def body(self) -> ComposeResult:
         with Vertical(classes="pane", id="devices-pane") as box:
@@ -136,11 +141,17 @@ class Machine(Queueing[None, Found]):
             return
         over = found.overview
         names = any(device.uuid for device in over.devices)
-        columns, rows = devices_told(over, time.time(), names=names)
-        self.query_one("#devices", Grid).show(rows, columns=columns)
         pane, height = self.query_one("#devices-pane"), self.size.height
-        most = height * 2 // 5 if height >= HIGH else height - REST - self._strip_lines()[0]
-        pane.styles.max_height = max(5, min(len(rows) + 3, most))
+        most = max(5, height * 2 // 5 if height >= HIGH else height - REST - self._strip_lines()[0])
+        now, processes = time.time(), sum(len(device.processes) for device in over.devices)
+        columns, rows = devices_told(over, now, names=names, unfolded=True)
+        self._unfolded = self._wanted if self._wanted is not None else len(rows) + FRAME <= most
+        if not self._unfolded:
+            columns, rows = devices_told(over, now, names=names, unfolded=False)
+        self.query_one("#devices", Grid).show(rows, columns=columns)
+        folded = f" · p shows {processes:,} process{'' if processes == 1 else 'es'}"
+        pane.border_title = "devices" + (folded if processes and not self._unfolded else "")
+        pane.styles.max_height = min(max(5, len(rows) + FRAME), most)
         pane.border_subtitle = escaped(f"{over.host} · {counted(over.cores, 'core')} · load {over.load:.1f}")
 
     def _show_strip(self) -> None:
@@ -214,6 +225,8 @@ class Machine(Queueing[None, Found]):
     def why_not(self, name: str) -> str:
         if name == "back":
             return "This is the view itself; q leaves."
+        if name == "processes" and not self._has_processes():
+            return "No process is on a device."
         if name in ("disk", "free") and self._measuring:
             return "It is being measured already."
         if name == "free" and self._usage is None:
@@ -229,6 +242,13 @@ class Machine(Queueing[None, Found]):
 
     def do_previous(self) -> None:
         self.focus_previous(PARTS)
+
+    def _has_processes(self) -> bool:
+        return self._found is not None and any(device.processes for device in self._found.overview.devices)
+
+    def do_processes(self) -> None:
+        self._wanted = not self._unfolded
+        self._show_devices()
 
     def do_disk(self) -> None:
         self.query_one("#disk", Grid).focus()
@@ -280,6 +300,8 @@ class Machine(Queueing[None, Found]):
         run_id = run_on(str(event.key))
         if run_id:
             self.shell.open_thing(str(run_id))
+        elif self._has_processes() and not self._unfolded:
+            self.do_processes()
         else:
             self.shell.say("No run of ours is on this device.", "warning")
 

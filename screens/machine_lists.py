@@ -14,11 +14,13 @@ from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.forecasts import Outlook
-    from runners.actions.gpus import Device, Held, Hours, Overview, Process
+    from runners.actions.gpus import Device, Held, Hours, Overview
+    from runners.actions.process_tree import Process
     from storage.read.queue import Entry
 
 GAUGE = 8
-MOST_PROCESSES = 3  # of a device, one line each
+MOST_PROCESSES = 12  # of a device, one line each
+INDENT = 9  # of the processes, below their device
 
 NOTHING_WAITS: list[Line] = [
     [Span("Nothing waits.", "bold")],
@@ -27,8 +29,8 @@ NOTHING_WAITS: list[Line] = [
 ]
 
 
-def devices_told(found: Overview, now: float, *, names: bool) -> tuple[list[Column], list[Row]]:
-    """A line a lease (a GPU that is shared has several), and under it the processes there."""
+def devices_told(found: Overview, now: float, *, names: bool, unfolded: bool) -> tuple[list[Column], list[Row]]:
+    """A line a lease (a GPU that is shared has several), and `unfolded` the tree of the processes there below it."""
     columns = [
         Column("device"),
         *([Column("", grow=True, least=8, most=24, rank=3, role="dim")] if names else []),
@@ -44,11 +46,7 @@ def devices_told(found: Overview, now: float, *, names: bool) -> tuple[list[Colu
         for place, held in enumerate(device.held or [None]):
             told = _readings(device, names=names) if place == 0 else [[] for _ in columns[:-3]]
             rows.append(Row(f"{device.device} {held.run if held else 0}", (*told, *_holder(device, held, now))))
-        for process in device.processes[:MOST_PROCESSES]:
-            rows.append(Row(f"{device.device} pid {process.pid}", (_process(process),), plain=True))
-        more = len(device.processes) - MOST_PROCESSES
-        if more > 0:
-            rows.append(Row(f"{device.device} more", ([Span(f"{'':13}and {more} more", "faint")],), plain=True))
+        rows += _processes(device) if unfolded else []
     return columns, rows
 
 
@@ -66,12 +64,31 @@ def _readings(device: Device, *, names: bool) -> list[Line]:
     return told
 
 
-def _process(process: Process) -> Line:
-    """Under its device; one that belongs to no run of ours stands out."""
+def _processes(device: Device) -> list[Row]:
+    """Their tree; what belongs to no run of ours stands out."""
+    names = {held.run: held.name for held in device.held}
+    shown = device.processes[:MOST_PROCESSES]
+    rows = [
+        Row(f"{device.device} pid {each.pid} {each.run or 0}", (_process(each, names),), whole=True) for each in shown
+    ]
+    more = len(device.processes) - len(shown)
+    if more:
+        told = [Span(f"{'':{INDENT}}and {more} more: trainshed gpus", "faint")]
+        rows.append(Row(f"{device.device} more", (told,), plain=True))
+    return rows
+
+
+def _process(process: Process, names: Mapping[int, str]) -> Line:
+    """`└ supervisor of 142 lr-sweep/7   4711  ana  38 MB  python …`."""
     memory = figures.size(process.memory_bytes) if process.memory_bytes is not None else ""
-    whose = span(process.user, "dim" if process.run is not None else "attention")
+    of = f" of {process.run} {names.get(process.run, '')}".rstrip() if process.run and process.role else ""
     return line(
-        Span(f"{process.pid:>11}  ", "faint"), whose, Span(f"  {memory}  ", "faint"), span(process.command, "faint")
+        Span(" " * (INDENT + 2 * max(0, process.depth - 1)) + ("└ " if process.depth else ""), "faint"),
+        *([Span(process.role), span(of), Span("  ")] if process.role else []),
+        Span(f"{process.pid}  ", "dim"),
+        span(process.user, "attention" if process.stranger else "dim"),
+        Span(f"  {memory}" if memory else "", "dim"),
+        span(f"  {process.command}", "faint"),
     )
 
 
@@ -130,9 +147,9 @@ def turn(entry: Entry, outlook: Outlook | None) -> tuple[float, int, float, int]
 
 
 def run_on(key: str) -> int:
-    """The run of a line of devices; 0 where there is none."""
+    """The run of a line of devices, or of a process below one; 0 where there is none."""
     number = key.rpartition(" ")[2]
-    return int(number) if number.isdigit() and " pid " not in key else 0
+    return int(number) if number.isdigit() else 0
 
 
 def _short(seconds: float) -> str:

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from app.output import At, Output, Styled, Table
 from runners.actions.endpoints import EndpointStatus, Started
-from runners.serving.accesslog import Access
 from runners.serving.tokens import Token
 from screens import figures
+from storage.accesses import Access
 
 _STYLES = {"serving": "green", "failing": "red", "dead": "red", "starting": "yellow", "stopped": "dim"}
 

@@ -6,7 +6,8 @@ import shutil
 from typing import Any
 
 from app.output import At, Output, Styled, Table, can_write
-from runners.actions.gpus import Device, Held, Overview, Process
+from runners.actions.gpus import Device, Held, Overview
+from runners.actions.process_tree import Process
 from runners.actions.timeline import Timeline
 from screens import figures
 from screens.charts.timeline import timeline
@@ -135,9 +136,10 @@ def _processes(working: list[tuple[Device, Process]]) -> Table:
     for device, process in working:
         command = process.command if len(process.command) <= SHORT else process.command[: SHORT - 1] + "…"
         memory = figures.size(process.memory_bytes) if process.memory_bytes is not None else ""
-        run = str(process.run) if process.run is not None else Styled("none", "yellow")
-        rows.append([device.device, str(process.pid), process.user, memory, run, command])
-    return Table(["device", "pid", "user", "memory", "run", "command"], rows, align="lrlrrl")
+        run = Styled("none", "yellow") if process.stranger else str(process.run or "")
+        what = "  " * max(0, process.depth - 1) + ("└ " if process.depth else "") + process.role
+        rows.append([device.device, str(process.pid), process.user, memory, run, what, command])
+    return Table(["device", "pid", "user", "memory", "run", "what", "command"], rows, align="lrlrrll")
 
 
 def _hours(found: Overview) -> Table:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from runners.serving.accesslog import FILES, Access, aside
+from runners.serving.accesslog import FILES, aside
 from runners.supervision import logs
 from runners.supervision.tailing import Tail
+from storage.accesses import Access
 from storage.read import endpoints as read_endpoints
 from storage.shed import Shed
 

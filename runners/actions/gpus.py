@@ -10,10 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from runners import gpus, leases
+from runners.actions.process_tree import Process, owned, tree
 from runners.agency.state import recent_hours
 from runners.gpus import Reading
 from runners.leases import Holder
-from runners.leasing.strangers import belonging, command_of, everyone, user_of
+from runners.leasing.strangers import everyone
 from runners.supervision.processes import Seen
 from runners.supervision.sampling import PAGE
 from storage import metrics
@@ -24,17 +25,6 @@ from storage.settings import settings
 from storage.shed import Shed
 
 WEEK_S = 7 * 24 * 3600.0
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process on a device. `run` is the run it belongs to, None for a stranger's; `memory_bytes` of that device."""
-
-    pid: int
-    user: str
-    command: str
-    memory_bytes: int | None
-    run: int | None
 
 
 @dataclass(frozen=True)
@@ -125,15 +115,12 @@ def overview(shed: Shed, readings: Sequence[Reading] | None = None) -> Overview:
 
 
 def _gpu(shed: Shed, reading: Reading, held_by: list[Holder], seen: dict[int, Seen]) -> Device:
-    owners = _owners(shed, held_by, seen)
+    computing = {each.pid: each.memory_bytes for each in reading.computing or ()}
     return Device(
         device=reading.device,
         name=reading.name,
         held=[_held(shed, holder) for holder in held_by],
-        processes=[
-            Process(each.pid, user_of(each.pid), command_of(each.pid), each.memory_bytes, owners.get(each.pid))
-            for each in reading.computing or ()
-        ],
+        processes=tree(owned(shed, held_by, seen), seen, computing),
         uuid=reading.uuid,
         mig=reading.mig,
         use_percent=reading.utilization_percent,
@@ -147,7 +134,8 @@ def _gpu(shed: Shed, reading: Reading, held_by: list[Holder], seen: dict[int, Se
 
 
 def _slot(shed: Shed, name: str, held_by: list[Holder], seen: dict[int, Seen]) -> Device:
-    owners = _owners(shed, held_by, seen)
+    found = owned(shed, held_by, seen)
+    resident = {pid: seen[pid].rss_pages * PAGE for pid in found.runs}
     last = {}
     for holder in held_by:
         last = metrics.last_values(shed.run_dir(holder.run_id) / "system")
@@ -156,21 +144,10 @@ def _slot(shed: Shed, name: str, held_by: list[Holder], seen: dict[int, Seen]) -
         device=name,
         name="CPU slot",
         held=[_held(shed, holder) for holder in held_by],
-        processes=[
-            Process(pid, user_of(pid), command_of(pid), seen[pid].rss_pages * PAGE, run)
-            for pid, run in sorted(owners.items())
-        ],
+        processes=tree(found, seen, resident),
         use_percent=used if used is None or used == used else None,
-        memory_used=sum(seen[pid].rss_pages for pid in owners) * PAGE if owners else None,
+        memory_used=sum(resident.values()) if resident else None,
     )
-
-
-def _owners(shed: Shed, held_by: list[Holder], seen: dict[int, Seen]) -> dict[int, int]:
-    """Which process belongs to which holder's run."""
-    found: dict[int, int] = {}
-    for holder in held_by:
-        found |= dict.fromkeys(belonging(leases.roots(shed, [holder]), seen), holder.run_id)
-    return found
 
 
 def _held(shed: Shed, holder: Holder) -> Held:

@@ -22,6 +22,7 @@ import msgspec
 
 from runners.serving.figures import Figures
 from runners.serving.paths import ROUTES
+from storage.accesses import Access
 
 FLUSH_S = 0.25
 BUFFER_BYTES = 4 << 20
@@ -33,34 +34,6 @@ SECRET = re.compile(r"ts_[\w-]{20,}")
 Send = Callable[[Any], Awaitable[None]]
 
 _encode = msgspec.json.Encoder().encode
-
-
-class Access(msgspec.Struct, gc=False):
-    """A request as it is kept.
-
-    Attributes:
-        at: when it came, in seconds of the epoch.
-        remote: the address it came from; empty at the Unix socket.
-        method, path: as it was asked; empty for what was no HTTP. The path without its query.
-        status: of the answer; 0 where none was sent.
-        bytes: of the answer's body.
-        ms: from the request's head to the end of its answer.
-        id: that the answer and the prediction log carry; empty where nothing was predicted.
-        token: the name of the token that opened; empty where none did.
-    """
-
-    at: float
-    remote: str
-    method: str
-    path: str
-    status: int
-    bytes: int
-    ms: float
-    id: str = ""
-    token: str = ""
-
-    def facts(self) -> dict[str, Any]:
-        return msgspec.structs.asdict(self)
 
 
 class Visit:

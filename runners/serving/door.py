@@ -15,10 +15,11 @@ from typing import Any
 import msgspec
 
 from runners.serving import ports
-from runners.serving.accesslog import Access, Visit, shown_path
+from runners.serving.accesslog import Visit, shown_path
 from runners.serving.paths import place_of
 from runners.serving.refusals import Refused
 from runners.serving.state import Serving
+from storage.accesses import Access
 
 HEALTH = frozenset({"/health", "/v2/health/live", "/v2/health/ready"})
 ADMIN = frozenset({"/metrics"})

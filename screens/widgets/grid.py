@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 from rich.style import Style
@@ -22,7 +23,7 @@ GAP = 2
 MARGIN = 1  # cells left and right of a line
 SPARE = 3  # the rank of columns that go before words are cut
 WINDOW = 500  # rows that are kept at most
-AHEAD = 100  # rows beyond the view that are asked for with it
+AHEAD = 50  # rows beyond the view that are asked for with it
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,18 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One line. Its key stays the same however the rows are sorted."""
+    """One line. Its key stays the same however the rows are sorted. One that is `whole` runs across all columns."""
 
     key: Hashable
     cells: tuple[Line, ...]
     marked: bool = False
     plain: bool = field(default=False, compare=False)  # a heading within the list: the cursor passes over it
+    whole: bool = field(default=False, compare=False)
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """How many cells of the terminal each of its cells takes."""
+        return tuple(width_of(cell) for cell in self.cells)
 
 
 class Grid(Acting, ScrollView, can_focus=True):
@@ -133,6 +140,7 @@ class Grid(Acting, ScrollView, can_focus=True):
         self._widths: list[int] = []
         self._natural: list[int] = []
         self._shown: dict[int, Strip] = {}
+        self._made: dict[int, tuple[object, Strip]] = {}  # lines of rows, each with all that it was made of
         self._loaded = False
         self._asked: tuple[int, int] | None = None
 
@@ -144,8 +152,9 @@ class Grid(Acting, ScrollView, can_focus=True):
         """Take a window of the rows: `rows` begin at place `first` of `total`. Only lines that differ are drawn."""
         key = self.key
         self._loaded, self._asked = True, None
-        if columns is not None:
+        if columns is not None and self.columns != list(columns):
             self.columns = list(columns)
+            self._made.clear()
         self._rows, self._first = list(rows), first
         self.total = len(rows) if total is None else total
         at = next((first + i for i, row in enumerate(self._rows) if row.key == key), None) if key is not None else None
@@ -166,6 +175,7 @@ class Grid(Acting, ScrollView, can_focus=True):
     def forget(self) -> None:
         """Draw everything again: the theme is another one."""
         self._shown.clear()
+        self._made.clear()
         self.refresh()
 
     @property
@@ -278,7 +288,7 @@ class Grid(Acting, ScrollView, can_focus=True):
     # -- drawing
 
     def render_line(self, y: int) -> Strip:
-        strip = self._strip(y)
+        strip = self._strip(y, self.rich_style)
         self._shown[y] = strip
         return strip
 
@@ -289,20 +299,20 @@ class Grid(Acting, ScrollView, can_focus=True):
         if not self._shown:  # what was drawn is not known any more, as after a change of size
             self.refresh()
             return
-        regions = []
+        regions, base = [], self.rich_style
         for y in range(self.size.height):
-            strip = self._strip(y)
+            strip = self._strip(y, base)
             if self._shown.get(y) != strip:
                 self._shown[y] = strip
                 regions.append(Region(0, y, self.size.width, 1))
         if regions:
             self.refresh(*regions)
 
-    def _strip(self, y: int) -> Strip:
+    def _strip(self, y: int, base: Style) -> Strip:
         from screens.shell import shell_of
 
         shell = shell_of(self)
-        base, width = self.rich_style, self.size.width
+        width = self.size.width
         if self._header and y == 0:
             return strip_of(self._header_line(), width, base, shell.inks, ascii_only=shell.ascii_only)
         if self.total == 0 and self._loaded:
@@ -318,7 +328,14 @@ class Grid(Acting, ScrollView, can_focus=True):
         style = base
         if place == self.cursor and not row.plain:
             style = base + (shell.inks.cursor if self.has_focus or self.has_class("-steady") else Style())
-        return strip_of(self._row_line(row, place), width, style, shell.inks, ascii_only=shell.ascii_only)
+        at_cursor, focus = place == self.cursor, self.has_focus
+        made_of = (row, row.plain, row.whole, at_cursor, focus, style, width, self._first_column)
+        known = self._made.get(y)
+        if known is not None and known[0] == made_of:
+            return known[1]
+        strip = strip_of(self._row_line(row, place), width, style, shell.inks, ascii_only=shell.ascii_only)
+        self._made[y] = made_of, strip
+        return strip
 
     def _header_line(self) -> list[Span]:
         here = self.column if self._scrolls_columns and self.has_focus else -1
@@ -331,9 +348,12 @@ class Grid(Acting, ScrollView, can_focus=True):
         return self._laid_out(titles)
 
     def _row_line(self, row: Row, place: int) -> list[Span]:
+        if row.plain or row.whole:
+            told = [Span(" " * MARGIN), *joined(row.cells)]
+        else:
+            told = self._laid_out([self._inked(column, cell) for column, cell in self._cells(row)])
         if row.plain:
-            return [Span(" " * MARGIN), *joined(row.cells)]
-        told = self._laid_out([self._inked(column, cell) for column, cell in self._cells(row)])
+            return told
         if row.marked:
             told = [Span("▌", "accent"), *_without_first(told)]
         elif place == self.cursor:
@@ -372,7 +392,7 @@ class Grid(Acting, ScrollView, can_focus=True):
                 natural.append(column.width)
                 continue
             widest = max(
-                (width_of(row.cells[index]) for row in self._rows if index < len(row.cells) and not row.plain),
+                (row.widths[index] for row in self._rows if index < len(row.cells) and not (row.plain or row.whole)),
                 default=0,
             )
             natural.append(min(column.most, max(column.least, width_of([span(column.title)]), widest)))
@@ -385,6 +405,7 @@ class Grid(Acting, ScrollView, can_focus=True):
         if widths != self._widths:
             self._widths = widths
             self._shown.clear()
+            self._made.clear()
             self.refresh()
 
     def _room(self, widths: Sequence[int]) -> int:

@@ -21,6 +21,7 @@ from runners.serving.standing import Standing
 from runners.supervision.processes import identify
 from runners.sweeps.frozen import Frozen, Orders
 from runners.userside.series import Writer
+from storage.accesses import Access
 from storage.metrics import last_values
 from storage.rollout_section import CanarySection
 from storage.serve_section import ServeSection
@@ -378,6 +379,17 @@ def _endpoint(shed: Shed, first: ModelVersion, second: ModelVersion, clock: Cloc
                 "rows": [{"distance": 200.0 + 40 * number, "carrier": "UA" if number % 3 else "AA", "day": 3}],
             }  # fmt: skip
             file.write(json.dumps(told) + "\n")
+    asked = [
+        ("/predict", 200, 213, "app"),
+        ("/predict", 422, 118, "app"),
+        ("/predict", 401, 104, ""),
+        ("/", 404, 31, ""),
+    ]
+    with (folder / "access-0.jsonl").open("w") as file:
+        for number, (path, status, size, token) in enumerate(asked * 5):
+            identity = f"{number:024x}" if status == 200 else ""
+            access = Access(MONDAY - 400 + 20 * number, "127.0.0.1", "POST", path, status, size, 1.5, identity, token)
+            file.write(json.dumps(access.facts()) + "\n")
     clock.now = MONDAY - 5 * MINUTE
     rules = CanarySection(percent=20).model_dump(mode="json")
     begun = write_rollouts.begin(shed, "delays", "canary", "delays", version=second, against=first, rules=rules)

@@ -83,6 +83,7 @@ STOPS = (
     Stop("prediction", "tab enter", "said"),
     Stop("monitor", "escape m", "requests"),
     Stop("endpoint-log", "escape o", "log"),
+    Stop("requests", "escape O", "turned away"),
     Stop("tokens", "escape T", "token"),
     Stop("labelling", "escape l", "late?"),
     Stop("triggers", "escape 7", "PSI 0.31"),

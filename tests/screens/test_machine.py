@@ -75,13 +75,31 @@ async def test_enter_on_a_device_leads_to_the_run_that_holds_it(shed: Shed) -> N
     lease = leases.take(shed, run.id or 0, ["cpu0"], memory=None, user=current_user())
     assert lease is not None
     with lease:
-        async with driving(shed, size=(80, 50)) as driven:  # this process may have children, which are listed as well
+        async with driving(shed) as driven:
             await in_machine(driven)
-            await driven.sees("1 holder", "free", str(os.getpid()))
+            await driven.sees("1 holder", "free")
             await driven.press("r")
             await driven.sees("Run 1 is running")
             await driven.press("enter")
             assert isinstance(driven.app.screen, RunPage)
+
+
+async def test_processes_fold_where_they_would_push_devices_out_and_p_shows_their_tree(shed: Shed) -> None:
+    (shed.root / "settings.toml").write_text("[queue]\ncpu_slots = 4\n")
+    run = run_of(shed, "holder", status="running")
+    lease = leases.take(shed, run.id or 0, ["cpu0"], memory=None, user=current_user())
+    assert lease is not None
+    with lease:
+        async with driving(shed) as driven:
+            screen = await in_machine(driven)
+            await driven.sees("│▸cpu0", "│ cpu1", "devices · p shows")
+            await driven.press("p")
+            await driven.sees(f"supervisor of 1 holder  {os.getpid()}")
+            await driven.press("j", "enter")
+            assert isinstance(driven.app.screen, RunPage)
+            await driven.press("escape", "p")
+            await driven.sees("devices · p shows")
+            assert screen.query_one("#devices", Grid).total == 4
 
 
 async def test_nothing_is_drawn_again_while_nothing_changes(shed: Shed) -> None:
@@ -169,7 +187,7 @@ def test_a_gpu_tells_its_readings_lease_and_processes(shed: Shed) -> None:
     lease = leases.take(shed, run.id or 0, ["gpu0"], memory=None, user="ana", readings=cards)
     assert lease is not None
     with lease:
-        _, rows = devices_told(overview(shed, cards), time.time(), names=True)
+        _, rows = devices_told(overview(shed, cards), time.time(), names=True, unfolded=True)
     told = ["".join(part.text for cell in row.cells for part in cell) for row in rows]
     assert told[0].startswith("gpu0NVIDIA A100") and "87 %41.0 GB of 80.0 GB310 W61°ana1 big" in told[0]
-    assert str(os.getpid()) in told[1] and "40.0 GB" in told[1] and rows[1].plain
+    assert told[1].strip().startswith(f"supervisor of 1 big  {os.getpid()}") and "40.0 GB" in told[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from runners.actions.replaying import Replay
 from runners.evaluation.replayed import Changed
 from runners.monitoring.drift import ColumnDrift
 from runners.monitoring.harm import ColumnHarm
+from runners.serving.accesslog import AccessLog
 from runners.serving.figures import Figures
 from screens.monitor import drift_told
 from screens.prediction import PredictionPage
@@ -18,6 +20,7 @@ from screens.rollout_report import shadow_told
 from screens.rollout_verbs import asked
 from screens.serving import Serving
 from screens.widgets.health import vitals
+from storage.accesses import Access
 from storage.errors import UsageError
 from storage.rollout_section import CanarySection
 from storage.shed import Shed
@@ -176,6 +179,22 @@ def test_drift_is_ranked_with_how_far_each_column_moved() -> None:
     first, second = ("".join(part.text for part in line) for line in told)
     assert "carrier" in first and "psi  0.31" in first and "nulls 0.0% → 20.0%" in first
     assert "no more than chance moves it" in second
+
+
+async def test_who_asked_what_is_a_key_away_and_grows(shed: Shed) -> None:
+    folder, _ = endpoint_of(shed)
+    log = AccessLog(folder, 0, 1 << 20, Figures(folder / "worker-0.figures"))
+    try:
+        log.add(Access(time.time(), "127.0.0.1", "POST", "/predict", 200, 213, 1.4, "3f0c", "app"))
+        async with driving(shed, size=(120, 40)) as driven:
+            await in_serving(driven)
+            await driven.press("O")
+            await driven.sees("delays · requests", "200", "1.4", "POST /predict", "app", "213 B", "3f0c")
+            log.add(Access(time.time(), "10.0.0.9", "POST", "/predict", 401, 104, 0.1))
+            await driven.sees("the newest 2, 1 of them turned away or failed", "10.0.0.9")
+            assert driven.text.index("10.0.0.9") < driven.text.index("3f0c")
+    finally:
+        log.close()
 
 
 async def test_its_log_and_a_request_to_try_are_a_key_away(shed: Shed) -> None:

@@ -20,12 +20,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from runners.actions import endpoint_logs, endpoints
 from runners.serving import accesslog
-from runners.serving.accesslog import Access, AccessLog, RotatedFile, shown_path
+from runners.serving.accesslog import AccessLog, RotatedFile, shown_path
 from runners.serving.app import make_app, routes
 from runners.serving.figures import Figures
 from runners.serving.paths import OTHER, ROUTES, place_of
 from runners.serving.state import Serving
 from runners.supervision.tailing import Tail
+from storage.accesses import Access
 from storage.serve_section import ServeSection
 from storage.shed import Shed, open_shed
 from tests.served import RECORD, endpoint, version_of
