@@ -19,6 +19,7 @@ help:
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "trainshed needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
+	@echo "setting up $(VENV) with everything that trainshed needs: about two minutes, once"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
