@@ -10,10 +10,14 @@ import time
 from contextlib import suppress
 
 from textual import events
+from textual._context import active_message_pump
+from textual.driver import Driver
+from textual.widget import Widget
 
 from app.garbage import Collector
 from app.preferences import preferences
 from app.scope import Scope
+from screens.line import Line
 from screens.shell import Shell, wants_ascii
 from storage.users import current_user
 
@@ -26,6 +30,9 @@ class Trainshed(Shell):
 
     crash: Exception | None = None
     _used_at = 0.0
+
+    def get_driver_class(self) -> type[Driver]:
+        return Line
 
     def on_ready(self) -> None:
         if self.is_headless:
@@ -42,6 +49,9 @@ class Trainshed(Shell):
         await super().on_event(event)
 
     def _handle_exception(self, error: Exception) -> None:
+        pump = active_message_pump.get(None)
+        if self._exit or (isinstance(pump, Widget) and pump._closing):
+            return  # of a view that was still being built when it was left
         if self.crash is None:
             self.crash = error
         super()._handle_exception(error)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from textual.app import ScreenStackError
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 
 from screens.actions import Action, by_id, of
@@ -58,3 +60,20 @@ class Acting:
                 await done
         except TrainshedError as err:
             self.shell.tell(err)
+
+
+class ActingScreen(Acting):
+    """A screen whose actions those of the table are. It is left once: keys that were typed faster than it is taken
+    apart find it gone, and must not close what stands behind it."""
+
+    def dismiss(self, result: Any = None) -> AwaitComplete:
+        if not self._in_front:
+            return AwaitComplete()
+        return cast(AwaitComplete, super().dismiss(result))  # type: ignore[misc]
+
+    @property
+    def _in_front(self) -> bool:
+        try:
+            return self.shell.screen is cast(Any, self)
+        except ScreenStackError:  # the app begins or ends
+            return False

@@ -12,7 +12,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from screens.acting import Acting, bindings
+from screens.acting import ActingScreen, bindings
 from screens.ink import Line, Span, escaped, folded, line
 from screens.widgets.lines import Lines
 from screens.widgets.painted import Painted
@@ -33,7 +33,7 @@ class Told(Painted):
         return [part for each in lines for part in folded(each, width)]
 
 
-class Asking(Acting, ModalScreen[str | None]):
+class Asking(ActingScreen, ModalScreen[str | None]):
     """One line to fill in. Gives what was typed, None when it was left."""
 
     PLACE = "asking"
@@ -66,7 +66,7 @@ class Asking(Acting, ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class Agreeing(Acting, ModalScreen[str | None]):
+class Agreeing(ActingScreen, ModalScreen[str | None]):
     """What will happen, said in a sentence; done only after a second key. Gives the reason typed, None for no."""
 
     PLACE = "agreeing"
@@ -124,7 +124,7 @@ class Agreeing(Acting, ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class Reading(Acting, ModalScreen[None]):
+class Reading(ActingScreen, ModalScreen[None]):
     """Lines to read and to scroll in."""
 
     PLACE = "reading"

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen, Screen
 
-from screens.acting import Acting, bindings
+from screens.acting import Acting, ActingScreen, bindings
 from screens.actions import PLACES, Action
 from screens.ink import Line, Span, padded, wrapped
 from screens.widgets.keys import within_reach
@@ -37,7 +37,7 @@ class Sheet(Acting, Painted):
         return lines
 
 
-class Help(Acting, ModalScreen[None]):
+class Help(ActingScreen, ModalScreen[None]):
     """The keys of the screen that was in front."""
 
     PLACE = "help"

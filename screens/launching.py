@@ -16,11 +16,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from screens import figures
-from screens.acting import Acting, bindings
+from screens.acting import Acting, ActingScreen, bindings
 from screens.ink import Line, Span, escaped, folded, joined, line, span
 from screens.outlook import AT_ONCE_S
 from screens.queueing import queued
-from screens.threads import beside
+from screens.threads import beside, gone
 from screens.widgets.field import Field, step
 from screens.widgets.painted import Painted
 from screens.widgets.run_head import STAGES
@@ -70,7 +70,7 @@ class Fields(VerticalScroll, can_focus=False, inherit_bindings=False):
     """Scrolls after the field in focus: ↑ and ↓ of its own would take them from the form."""
 
 
-class Launching(Acting, ModalScreen[int | None]):
+class Launching(ActingScreen, ModalScreen[int | None]):
     """Gives the number of the run that waits now, None when it was left."""
 
     PLACE = "launching"
@@ -206,11 +206,14 @@ class Launching(Acting, ModalScreen[int | None]):
                 try:
                     found = await beside(lambda s=shed, o=order: _prospect(s, self._spec, o))  # type: ignore[misc]
                 except TrainshedError as err:
-                    self.query_one(Told).show([[span(err.message, "attention")]])
+                    told: list[Line] = [[span(err.message, "attention")]]
                 else:
                     self.answered += 1
-                    if not self.faults and self.freezing_since is None:
-                        self.query_one(Told).show(prospect_lines(found))
+                    told = prospect_lines(found)
+                if gone(self):
+                    return
+                if not self.faults and self.freezing_since is None:
+                    self.query_one(Told).show(told)
         finally:
             self._asking = False
 
@@ -242,11 +245,11 @@ class Launching(Acting, ModalScreen[int | None]):
         except TrainshedError as err:
             shell.tell(err)
             self.freezing_since = None
-            if self.is_attached:
+            if not gone(self):
                 self._judge()
             return
         shell.say(queued([launched]))
-        if self.is_attached:
+        if not gone(self):
             self.dismiss(launched.run.id)
 
     def _tell_freezing(self) -> None:

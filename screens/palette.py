@@ -14,7 +14,7 @@ from textual.fuzzy import Matcher
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input
 
-from screens.acting import Acting, bindings
+from screens.acting import Acting, ActingScreen, bindings
 from screens.actions import VIEWS, Action, keys_of, of
 from screens.ink import Span, span
 from screens.widgets.grid import Column, Grid, Row
@@ -56,7 +56,7 @@ def offers(screen: Screen[Any]) -> list[Offer]:
     return found
 
 
-class Palette(Acting, ModalScreen[None]):
+class Palette(ActingScreen, ModalScreen[None]):
     """A line to type in, and what fits it."""
 
     PLACE = "palette"

@@ -12,10 +12,10 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from screens.acting import Acting, bindings
+from screens.acting import ActingScreen, bindings
 from screens.glyphs import bar
 from screens.ink import Line, Span, escaped, line, span
-from screens.threads import beside
+from screens.threads import beside, gone
 from screens.widgets.field import Field, Note, step
 from storage.counted import counted
 
@@ -32,7 +32,7 @@ class Stopped(Exception):
     """A person has had enough of it."""
 
 
-class Predicting(Acting, ModalScreen[None]):
+class Predicting(ActingScreen, ModalScreen[None]):
     """Which file, and where to: what is made stays, whatever becomes of this form."""
 
     PLACE = "predicting"
@@ -103,7 +103,7 @@ class Predicting(Acting, ModalScreen[None]):
         else:
             speed = (done.rows - done.resumed) / max(done.seconds, 1e-9)
             shell.say(f"{counted(done.rows, 'row')} predicted, {speed:,.0f} a second: {done.output}")
-            if self.is_attached:
+            if not gone(self):
                 self.dismiss()
         finally:
             self._far = None
@@ -121,7 +121,7 @@ class Predicting(Acting, ModalScreen[None]):
         return predicting.predict(shed, f"{self._model}@v{self._version}", source, output, keep=keep, progress=progress)
 
     def _tell(self) -> None:
-        if not self.is_attached:
+        if gone(self):
             return
         told: Line = HINT
         if self._far is not None:

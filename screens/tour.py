@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from screens.acting import Acting, bindings
+from screens.acting import ActingScreen, bindings
 from screens.actions import VIEWS
 from screens.ink import Line, Span, folded, line, padded
 from screens.widgets.painted import Painted
@@ -85,7 +85,7 @@ class Card(Painted):
         return [part for each in self._lines for part in folded(each, width)]
 
 
-class Tour(Acting, ModalScreen[None]):
+class Tour(ActingScreen, ModalScreen[None]):
     """Pages to turn; enter on the last one runs the sample project."""
 
     PLACE = "tour"

@@ -9,8 +9,8 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.screen import Screen
 
-from screens.acting import Acting, bindings
-from screens.threads import beside
+from screens.acting import ActingScreen, bindings
+from screens.threads import beside, gone
 from screens.widgets.header import Header
 from screens.widgets.keys import Keys
 from screens.widgets.tabs import Tabs
@@ -23,7 +23,7 @@ Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 
-class View(Acting, Screen[None], Generic[Question, Answer]):
+class View(ActingScreen, Screen[None], Generic[Question, Answer]):
     """A numbered view, or a page that was opened from one.
 
     It says what it wants to know (`question`), how that is read from the shed (`answer`, in a thread: it touches no
@@ -81,7 +81,7 @@ class View(Acting, Screen[None], Generic[Question, Answer]):
         from storage.errors import ShedError, TrainshedError
 
         try:
-            while self._stale and (shed := self.shell.shed) is not None:
+            while self._stale and not gone(self) and (shed := self.shell.shed) is not None:
                 self._stale = False
                 question = self.question()
                 try:
@@ -95,6 +95,8 @@ class View(Acting, Screen[None], Generic[Question, Answer]):
                     self.failed(err)
                 else:
                     self._trouble = ""
+                    if gone(self):
+                        return
                     self.show(found)
                     self.answered += 1
                     self.refresh_bindings()

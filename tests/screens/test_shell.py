@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
+from typing import Any
 
 import pytest
 from textual import events
@@ -25,6 +28,32 @@ async def test_q_leaves_with_0(shed: Shed) -> None:
         await driven.pilot.press("q")
         await driven.until(lambda: not driven.app.is_running)
     assert driven.app.return_value == 0
+
+
+class Left(RunPage):
+    """A page that is read only once its parts are taken away."""
+
+    left = threading.Event()
+
+    def answer(self, shed: Shed, question: Any) -> Any:
+        self.left.wait()
+        return super().answer(shed, question)
+
+    async def on_unmount(self) -> None:
+        self.left.set()
+        while self._asking:
+            await asyncio.sleep(0)
+
+
+async def test_a_page_that_is_left_while_it_is_read_is_left_quietly(shed: Shed) -> None:
+    page = Left(run_of(shed, "first").id or 0)
+    async with driving(shed) as driven:
+        await driven.app.push_screen(page)
+        await driven.until(lambda: page._asking)
+        driven.app.pop_screen()
+        await driven.until(lambda: not page.is_running)
+        await driven.sees("needs you")
+    assert page.left.is_set() and page.answered == 0
 
 
 async def test_what_is_committed_elsewhere_is_seen(shed: Shed) -> None:
@@ -70,6 +99,17 @@ async def test_what_is_typed_while_a_dialog_opens_stands_in_its_line(shed: Shed)
         for key, sign in (("colon", ":"), ("y", "y"), ("1", "1"), ("2", "2")):
             driven.app.post_message(events.Key(key, sign))
         await driven.sees("go to", "y12")
+
+
+async def test_a_dialog_that_is_answered_twice_is_left_once(shed: Shed) -> None:
+    run_of(shed, "first")
+    async with driving(shed) as driven:
+        await driven.press("3", "enter", "colon", *"data")
+        for _ in range(3):
+            driven.app.post_message(events.Key("enter", "\r"))
+        await driven.until(lambda: driven.app.current_mode == "data")
+        await driven.press("3")
+        assert isinstance(driven.app.screen, RunPage)
 
 
 async def test_the_palette_leads_to_what_another_view_can_do(shed: Shed) -> None:

@@ -68,9 +68,21 @@ def test_a_terminated_app_restores_the_terminal(opened: Terminal) -> None:
     assert restored(opened)
 
 
-def test_a_line_that_breaks_ends_it(opened: Terminal) -> None:
+@pytest.mark.parametrize("typed", ["", "12345678" * 12])
+def test_a_line_that_breaks_ends_it_whatever_is_being_drawn(opened: Terminal, typed: str) -> None:
+    opened.type(typed)
     opened.hang_up()
     assert opened.ended() in (128 + signal.SIGHUP, -signal.SIGHUP)
+
+
+def test_keys_that_come_faster_than_screens_do_no_harm(opened: Terminal) -> None:
+    for keys in ("123456783\r\r\x1b", ":1\r\r\r12", "?4/\x1b\x1b\x1b:2\r\r", "\r\r3\r\x1b\x1b83"):
+        opened.type(keys)
+        opened.read()
+    opened.type("\x1b\x1b3")
+    opened.until("first", "status")
+    opened.type("q")
+    assert opened.ended() == 0
 
 
 def test_a_database_that_breaks_is_told_and_the_app_goes_on(shed: Shed, opened: Terminal) -> None:
@@ -79,6 +91,19 @@ def test_a_database_that_breaks_is_told_and_the_app_goes_on(shed: Shed, opened: 
     opened.type("3")
     opened.until("shed.db", "put it back from a backup", "updated ", "s ago")
     shed.db.write_bytes(kept)
+    opened.until_true(lambda: "updated" not in opened.lines[0])
+    opened.type("q")
+    assert opened.ended() == 0
+
+
+def test_a_shed_that_is_moved_away_is_told_and_the_app_goes_on_when_it_is_back(
+    shed: Shed, opened: Terminal, tmp_path: Path
+) -> None:
+    opened.type("3")
+    opened.until("first", "status")
+    shed.root.rename(tmp_path / "elsewhere")
+    opened.until("the shed is gone", "bring it back to this place", "updated ", "s ago")
+    (tmp_path / "elsewhere").rename(shed.root)
     opened.until_true(lambda: "updated" not in opened.lines[0])
     opened.type("q")
     assert opened.ended() == 0
