@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from contextlib import suppress
@@ -12,8 +11,6 @@ from types import TracebackType
 from runners.pipeline import Context, Event
 from storage import metrics
 from storage.errors import ShedError
-from storage.metrics import Summary
-from storage.tables import RunMetric
 from storage.write import runs as write_runs
 
 HEARTBEAT_SECONDS = 2.0
@@ -82,7 +79,7 @@ class Listener:
 
     def _summarise(self) -> None:
         found = {
-            name: _row(self._context.run_id, name, summary)
+            name: write_runs.metric_row(self._context.run_id, name, summary)
             for name, summary in metrics.last_values(self._series).items()
         }
         self._latest = {name: metric.last for name, metric in list(found.items())[:SHOWN_METRICS]}
@@ -98,20 +95,3 @@ class Listener:
                 "metrics": self._latest,
             }
         )
-
-
-def _row(run_id: int, name: str, summary: Summary) -> RunMetric:
-    return RunMetric(
-        run_id=run_id,
-        name=name,
-        last=_finite(summary.last),
-        lowest=_finite(summary.min),
-        highest=_finite(summary.max),
-        count=summary.count,
-        last_step=summary.last_step,
-        nonfinite_step=summary.first_nonfinite_step,
-    )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

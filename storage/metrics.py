@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -83,15 +84,57 @@ def read(directory: Path | str, name: str, *, since: float = 0.0) -> Series:
     return _merged(parts)
 
 
-def last_values(directory: Path | str) -> dict[str, Summary]:
-    """A summary of every metric that has a record."""
+def read_all(directory: Path | str) -> dict[str, Series]:
+    """The points of every metric that has a record."""
     parts: dict[str, list[Series]] = {}
     for number, columns in _groups(directory):
         records = _records(directory, number, columns)
         if len(records):
             for place, name in enumerate(columns):
                 parts.setdefault(name, []).append(_column(records, place))
-    return {name: _summary(_merged(found)) for name, found in parts.items()}
+    return {name: _merged(found) for name, found in parts.items()}
+
+
+def last_values(directory: Path | str) -> dict[str, Summary]:
+    """A summary of every metric that has a record."""
+    return {name: summary(found) for name, found in read_all(directory).items()}
+
+
+def write(directory: Path, series: Mapping[str, Series]) -> None:
+    """Write whole series into a new directory, as a run's writer leaves them: in the order of their time, those that
+    have the same steps and times side by side in one file."""
+    directory.mkdir(parents=True)
+    groups: dict[tuple[bytes, bytes], dict[str, Series]] = {}
+    for name, found in series.items():
+        if not len(found):
+            continue
+        order = np.argsort(found.time, kind="stable")
+        sorted_ = Series(found.step[order], found.time[order], found.value[order])
+        groups.setdefault((sorted_.step.tobytes(), sorted_.time.tobytes()), {})[name] = sorted_
+    lines = []
+    for number, together in enumerate(groups.values()):
+        columns, first = list(together), next(iter(together.values()))
+        records = np.empty(len(first), _record(columns))
+        records["step"], records["time"] = first.step, first.time
+        records["values"] = np.stack([each.value for each in together.values()], axis=1)
+        records.tofile(directory / f"g{number}.bin")
+        lines.append(json.dumps({"group": number, "names": columns}) + "\n")
+    (directory / "groups.jsonl").write_text("".join(lines), encoding="utf-8")
+
+
+def summary(series: Series) -> Summary:
+    """What the series came to; it has at least one point."""
+    finite = np.isfinite(series.value)
+    values = series.value[finite]
+    broken = np.flatnonzero(~finite)
+    return Summary(
+        last=float(series.value[-1]),
+        last_step=int(series.step[-1]),
+        min=float(values.min()) if len(values) else float("nan"),
+        max=float(values.max()) if len(values) else float("nan"),
+        count=len(series),
+        first_nonfinite_step=int(series.step[broken[0]]) if len(broken) else None,
+    )
 
 
 def bucket(series: Series, buckets: int, x: Literal["step", "time"] = "step") -> Envelope:
@@ -127,29 +170,6 @@ def size(directory: Path | str) -> int:
             return sum(item.stat().st_size for item in items)
     except FileNotFoundError:
         return 0
-
-
-def export(directory: Path | str, file: Path) -> int:
-    """Write all points as rows of (metric, step, time, value) to a `.parquet` or `.csv` file; returns how many.
-
-    Raises:
-        ValueError: the file's name ends otherwise.
-    """
-    form = {".parquet": "parquet", ".csv": "csv, header"}.get(file.suffix)
-    if form is None:
-        raise ValueError(f"metrics are exported as .parquet or .csv, not as {file.suffix or file.name!r}")
-    from storage.memory import in_memory  # DuckDB: 40 ms that no reader of a series needs
-
-    with in_memory() as memory:
-        memory.execute("create table points (metric varchar, step bigint, time double, value double)")
-        for name in names(directory):
-            series = read(directory, name)
-            memory.register("series", {"step": series.step, "time": series.time, "value": series.value})
-            memory.execute("insert into points select $1, step, time, value from series", [name])
-            memory.unregister("series")
-        memory.execute(f"copy points to '{str(file).replace(chr(39), chr(39) * 2)}' (format {form})")
-        found = memory.execute("select count(*) from points").fetchone()
-    return int(found[0]) if found else 0
 
 
 def _groups(directory: Path | str) -> list[tuple[int, list[str]]]:
@@ -218,20 +238,6 @@ def _merged(parts: list[Series]) -> Series:
     step = np.concatenate([part.step for part in parts])
     value = np.concatenate([part.value for part in parts])
     return Series(step[order], time[order], value[order])
-
-
-def _summary(series: Series) -> Summary:
-    finite = np.isfinite(series.value)
-    values = series.value[finite]
-    broken = np.flatnonzero(~finite)
-    return Summary(
-        last=float(series.value[-1]),
-        last_step=int(series.step[-1]),
-        min=float(values.min()) if len(values) else float("nan"),
-        max=float(values.max()) if len(values) else float("nan"),
-        count=len(series),
-        first_nonfinite_step=int(series.step[broken[0]]) if len(broken) else None,
-    )
 
 
 def _extremes(place: Ints, value: Floats, buckets: int) -> tuple[Floats, Floats]:

@@ -64,6 +64,7 @@ class DatasetVersion(Row, table=True):
 
 
 AT_WORK = ("queued", "running")  # of a run that has not come to its end
+IMPORTED = "imported"  # the kind of a run that was made elsewhere: its identity is its origin, its code is not here
 
 
 class Run(Row, table=True):
@@ -99,7 +100,7 @@ class Run(Row, table=True):
     progress_text: str = ""
     exit_code: int | None = None
     reason: str = ""
-    kind: str = "pipeline"  # or "command": what `trainshed exec` queued
+    kind: str = "pipeline"  # or "command": what `trainshed exec` queued; or IMPORTED
     ending: str = ""  # how it ended, for programs: see runners.supervision.outcome.Ending
     devices: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     peak_rss_bytes: int | None = None

@@ -85,6 +85,12 @@ def sparks(shed: Shed, asks: list[Ask], width: int) -> list[list[float | None]]:
     return told
 
 
+def epochs_at(steps: metrics.Ints, epochs: metrics.Series) -> metrics.Floats:
+    """The epoch of each step, by what the run logged as such."""
+    order = np.argsort(epochs.step, kind="stable")
+    return np.interp(steps.astype(np.float64), epochs.step[order].astype(np.float64), epochs.value[order])
+
+
 def _drawable(
     shed: Shed, ask: Ask, columns: int, along: Along, window: tuple[float, float] | None, began: float
 ) -> Drawable:
@@ -123,8 +129,7 @@ def _along(
     if along == "epoch":
         epochs = metrics.read(str(directory), EPOCH)
         if len(epochs):
-            order = np.argsort(epochs.step, kind="stable")
-            return np.interp(step, epochs.step[order].astype(np.float64), epochs.value[order]), along
+            return epochs_at(series.step, epochs), along
         return step, "step"
     return step, along
 

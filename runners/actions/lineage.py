@@ -206,7 +206,7 @@ def run_node(shed: Shed, run_id: int) -> Node:
             "status": run.status,
             "by": f"{run.user} on {run.host}",
             "started": when(run.started_at),
-            "commit" if run.commit else "code": code,
+            "commit" if run.commit else "code": code or "not here",
             "params": row.params,
         },
     )

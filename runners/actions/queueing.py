@@ -21,7 +21,7 @@ from storage.names import checked_name
 from storage.read import queue as read_queue
 from storage.read import runs as read_runs
 from storage.shed import Shed, current_user
-from storage.tables import Run
+from storage.tables import IMPORTED, Run
 from storage.write import queue as write_queue
 from storage.write import runs as write_runs
 from storage.write.queue import Ask
@@ -149,6 +149,7 @@ def resume(shed: Shed, run_id: int) -> Launched:
         UsageError: when it is at work, ended well, or somebody else's.
     """
     run = read_runs.run(shed, run_id)
+    _check_own(run)
     if run.user != current_user():
         raise UsageError(f"run {run_id} is {run.user}'s", todo=f"`trainshed runs requeue {run_id}` makes one of yours")
     if run.status not in ("failed", "stopped"):
@@ -166,6 +167,7 @@ def requeue(shed: Shed, run_id: int, wanted: Wanted = Wanted()) -> Launched:
     _check(shed, wanted)
     row = read_runs.row(shed, run_id)
     run = row.run
+    _check_own(run)
     before = read_queue.entry(shed, run_id)
     new = NewRun(
         **{key: getattr(run, key) for key in COPIED},
@@ -225,6 +227,16 @@ def _check(shed: Shed, wanted: Wanted) -> None:
     for run_id in wanted.after:
         if read_runs.run(shed, run_id).status in ("failed", "stopped", "invalid"):
             raise UsageError(f"--after {run_id}: that run did not end well", todo=f"trainshed runs resume {run_id}")
+
+
+def _check_own(run: Run) -> None:
+    """Raises UsageError for a run that was imported: nothing of it could be started."""
+    if run.kind == IMPORTED:
+        raise UsageError(
+            f"run {run.id} was imported: the code that it ran is not here",
+            expected="a run that was made in this shed",
+            todo="`trainshed runs launch --set …` runs the project here with its params",
+        )
 
 
 def foreseen(shed: Shed, new: NewRun, gpus: int, wanted: Wanted) -> list[Event]:

@@ -28,7 +28,7 @@ from storage.errors import DataInvalid, RunFailed, ShedError, TrainshedError, Us
 from storage.read import datasets as read_datasets
 from storage.read import runs as read_runs
 from storage.shed import Shed, open_shed
-from storage.tables import Run
+from storage.tables import IMPORTED, Run
 from storage.write import runs as write_runs
 from storage.write.runs import NewRun
 
@@ -136,6 +136,8 @@ def _checked(shed: Shed, run_id: int) -> Run:
 def _comparable(shed: Shed, run_id: int) -> Run:
     row = read_runs.row(shed, run_id)
     run = row.run
+    if run.kind == IMPORTED:
+        raise UsageError(f"run {run_id} was imported: the code and data that made it are not here")
     if run.kind != "pipeline" or run.dataset_version_id is None:
         raise UsageError(f"run {run_id} is a command: nothing was frozen that could be done again")
     if run.status in ("running", "queued"):

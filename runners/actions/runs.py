@@ -76,11 +76,20 @@ def listing(
         UsageError: for a filter, sort or column that cannot be read.
     """
     full = _full_names(shed)
-    text = " ".join(f'{full(term.key)}{term.operator}"{term.text}"' for term in parse(filter_text))
+    text = _in_full(filter_text, full)
     direction = "-" if sort.startswith("-") else ""
     order = direction + full(sort.removeprefix("-"))
     rows = read_runs.page(shed, text, sort=order, limit=limit, offset=offset, project=project)
     return Listing(rows, read_runs.count(shed, text, project=project), {name: full(name) for name in columns})
+
+
+def in_full(shed: Shed, filter_text: str) -> str:
+    """The filter with metrics by their full names. Raises UsageError for one that cannot be read."""
+    return _in_full(filter_text, _full_names(shed))
+
+
+def _in_full(filter_text: str, full: Callable[[str], str]) -> str:
+    return " ".join(f'{full(term.key)}{term.operator}"{term.text}"' for term in parse(filter_text))
 
 
 def _full_names(shed: Shed) -> Callable[[str], str]:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import defer
 from sqlmodel import col, or_, select
 
 from storage.shed import Shed
-from storage.tables import DeviceUse, Queued, Run, Stage
+from storage.tables import IMPORTED, DeviceUse, Queued, Run, Stage
 
 ENDED_WELL = ("done", "waiting", "refused")
 
@@ -137,7 +137,7 @@ def past(shed: Shed, project: str, *, limit: int = 100) -> list[Past]:
             select(Run, Queued.gpus)
             .options(defer(Run.snapshot))  # type: ignore[arg-type]
             .outerjoin(Queued, col(Queued.run_id) == col(Run.id))
-            .where(Run.project == project, col(Run.status).in_(ENDED_WELL), not_(cached))
+            .where(Run.project == project, Run.kind != IMPORTED, col(Run.status).in_(ENDED_WELL), not_(cached))
             .order_by(col(Run.id).desc())
             .limit(limit)
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,17 +66,20 @@ def page(
     """
     with shed.reading() as session:
         # Ids first: sorting whole rows, with what they froze, would move far more than the page shows.
-        ids = _page_of_ids(session, filter_text, project, sort, limit, offset)
-        found = {run.id: run for run in session.exec(select(Run).where(col(Run.id).in_(ids)))}
-        rows = {run_id: RunRow(found[run_id]) for run_id in ids}
-        given = select(RunParam.run_id, RunParam.name, RunParam.text).where(col(RunParam.run_id).in_(ids))
-        for run_id, name, text in session.exec(given):
-            rows[run_id].params[name] = text
-        for metric in session.exec(select(RunMetric).where(col(RunMetric.run_id).in_(ids))):
-            rows[metric.run_id].metrics[metric.name] = metric
-        for tag in session.exec(select(RunTag).where(col(RunTag.run_id).in_(ids)).order_by(RunTag.tag)):
-            rows[tag.run_id].tags.append(tag.tag)
-    return list(rows.values())
+        return _rows(session, _page_of_ids(session, filter_text, project, sort, limit, offset))
+
+
+def rows(shed: Shed, ids: Sequence[int]) -> list[RunRow]:
+    """These runs in this order; one that is not there is left out."""
+    with shed.reading() as session:
+        return _rows(session, ids)
+
+
+def ids(shed: Shed, filter_text: str = "", *, project: str | None = None) -> list[int]:
+    """The numbers of all runs that fit, the oldest first."""
+    with shed.reading() as session:
+        query = _filtered(session, select(Run.id), filter_text, project).order_by(col(Run.id))
+        return list(session.exec(query))  # type: ignore[call-overload]
 
 
 def count(shed: Shed, filter_text: str = "", *, project: str | None = None) -> int:
@@ -110,6 +113,15 @@ def notes(shed: Shed, run_id: int) -> list[RunNote]:
         return list(session.exec(select(RunNote).where(RunNote.run_id == run_id).order_by(col(RunNote.at))))
 
 
+def notes_of(shed: Shed, ids: Sequence[int]) -> dict[int, list[RunNote]]:
+    """The notes of several runs, the oldest first."""
+    found: dict[int, list[RunNote]] = defaultdict(list)
+    with shed.reading() as session:
+        for note in session.exec(select(RunNote).where(col(RunNote.run_id).in_(ids)).order_by(col(RunNote.at))):
+            found[note.run_id].append(note)
+    return found
+
+
 def artifacts(shed: Shed, run_id: int) -> list[Artifact]:
     with shed.reading() as session:
         return list(session.exec(select(Artifact).where(Artifact.run_id == run_id).order_by(Artifact.name)))
@@ -131,6 +143,19 @@ def finished_stage(shed: Shed, key: str) -> Stage | None:
 def metric_names(shed: Shed) -> list[str]:
     with shed.reading() as session:
         return list(session.exec(select(RunMetric.name).distinct().order_by(RunMetric.name)))
+
+
+def _rows(session: Session, ids: Sequence[int]) -> list[RunRow]:
+    found = {run.id: run for run in session.exec(select(Run).where(col(Run.id).in_(ids)))}
+    rows = {run_id: RunRow(found[run_id]) for run_id in ids if run_id in found}
+    given = select(RunParam.run_id, RunParam.name, RunParam.text).where(col(RunParam.run_id).in_(rows))
+    for run_id, name, text in session.exec(given):
+        rows[run_id].params[name] = text
+    for metric in session.exec(select(RunMetric).where(col(RunMetric.run_id).in_(rows))):
+        rows[metric.run_id].metrics[metric.name] = metric
+    for tag in session.exec(select(RunTag).where(col(RunTag.run_id).in_(rows)).order_by(RunTag.tag)):
+        rows[tag.run_id].tags.append(tag.tag)
+    return list(rows.values())
 
 
 def _filtered(session: Session, query: Select[Any], text: str, project: str | None) -> Select[Any]:

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete
 from sqlmodel import col, select
@@ -28,6 +28,9 @@ from storage.tables import (
     Stage,
     Trial,
 )
+
+if TYPE_CHECKING:
+    from storage.metrics import Summary
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def create(shed: Shed, new: NewRun) -> Run:
 def insert(write: Write, new: NewRun, **fields: Any) -> Run:
     """The run's rows, within a transaction that a caller goes on with."""
     plain = {key: value for key, value in vars(new).items() if key not in ("params", "tags")}
-    run = Run(**plain, user=current_user(), host=socket.gethostname(), **fields)
+    run = Run(**{**plain, "user": current_user(), "host": socket.gethostname(), **fields})
     write.session.add(run)
     write.session.flush()
     assert run.id is not None
@@ -115,6 +118,34 @@ def param_row(run_id: int, name: str, value: Any) -> RunParam:
     return RunParam(run_id=run_id, name=name, text=_text(value), number=_number(value))
 
 
+def metric_row(run_id: int, name: str, found: Summary) -> RunMetric:
+    """What a series came to; what is not finite is no value, but `nonfinite_step` tells it."""
+    return RunMetric(
+        run_id=run_id,
+        name=name,
+        last=_finite(found.last),
+        lowest=_finite(found.min),
+        highest=_finite(found.max),
+        count=found.count,
+        last_step=found.last_step,
+        nonfinite_step=found.first_nonfinite_step,
+    )
+
+
+def figure_row(run_id: int, name: str, value: float) -> RunMetric:
+    """A metric that is one figure, not a series."""
+    kept = _finite(value)
+    return RunMetric(
+        run_id=run_id,
+        name=name,
+        last=kept,
+        lowest=kept,
+        highest=kept,
+        count=1,
+        nonfinite_step=0 if kept is None else None,
+    )
+
+
 def give_back(write: Write, run_id: int, now: float) -> None:
     """The run holds no device any more."""
     uses = select(DeviceUse).where(DeviceUse.run_id == run_id, col(DeviceUse.ended_at).is_(None))
@@ -150,19 +181,7 @@ def measured(shed: Shed, run_id: int, values: Mapping[str, float]) -> None:
     """Metrics that are one figure, not a series: what evaluation and packaging found."""
     with shed.writing("run measured", f"run {run_id}") as write:
         for name, value in values.items():
-            finite = math.isfinite(value)
-            kept = value if finite else None
-            write.session.merge(
-                RunMetric(
-                    run_id=run_id,
-                    name=name,
-                    last=kept,
-                    lowest=kept,
-                    highest=kept,
-                    count=1,
-                    nonfinite_step=None if finite else 0,
-                )
-            )
+            write.session.merge(figure_row(run_id, name, value))
         write.detail.update(metrics=sorted(values))
 
 
@@ -237,3 +256,7 @@ def _text(value: Any) -> str:
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -6,9 +6,7 @@ import math
 import tempfile
 from pathlib import Path
 
-import duckdb
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -196,15 +194,27 @@ def test_size_changes_when_something_is_logged(tmp_path: Path) -> None:
     assert metrics.size(tmp_path) == before + 24
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
-def test_exported_points_are_read_by_anything(tmp_path: Path, suffix: str) -> None:
-    directory = written(tmp_path / "m", (0, {"it's": 2.0, "lr": math.nan}), (1, {"it's": 3.0}))
-    file = tmp_path / f"who's{suffix}"
-    assert metrics.export(directory, file) == 3
-    rows = duckdb.read_parquet(str(file)) if suffix == ".parquet" else duckdb.read_csv(str(file))
-    assert sorted(row[:2] + row[3:] for row in rows.fetchall())[:2] == [("it's", 0, 2.0), ("it's", 1, 3.0)]
+def test_series_written_whole_are_read_as_they_were(tmp_path: Path) -> None:
+    steps, times = np.array([0, 1, 2]), np.array([10.0, 11.0, 12.0])
+    series = {
+        "loss": Series(steps, times, np.array([2.0, math.nan, -math.inf])),
+        "lr": Series(steps, times, np.array([1.0, 2.0, 3.0])),
+        "late": Series(np.array([7, 3]), np.array([12.0, 11.0]), np.array([0.5, 0.25])),
+        "never": Series(np.empty(0, np.int64), np.empty(0), np.empty(0)),
+    }
+    metrics.write(tmp_path / "m", series)
+    found = metrics.read_all(tmp_path / "m")
+    assert list(found) == ["loss", "lr", "late"]
+    for name in ("loss", "lr"):
+        np.testing.assert_array_equal(found[name].value, series[name].value)
+        assert (found[name].step.tolist(), found[name].time.tolist()) == ([0, 1, 2], [10.0, 11.0, 12.0])
+    assert (found["late"].step.tolist(), found["late"].value.tolist()) == ([3, 7], [0.25, 0.5])  # by time
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["g0.bin", "g1.bin", "groups.jsonl"]
 
 
-def test_another_form_of_export_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"\.parquet or \.csv"):
-        metrics.export(tmp_path, tmp_path / "points.xlsx")
+def test_a_writer_goes_on_after_series_written_whole(tmp_path: Path) -> None:
+    metrics.write(tmp_path / "m", {"loss": Series(np.array([0]), np.array([10.0]), np.array([2.0]))})
+    writer = Writer(str(tmp_path / "m"), keep=True)
+    writer.log({"loss": 1.0}, 1)
+    writer.close()
+    assert metrics.read(tmp_path / "m", "loss").value.tolist() == [2.0, 1.0]

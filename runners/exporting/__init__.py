@@ -1,0 +1,1 @@
+"""Runs as files that anything reads, and that another shed takes in."""
