@@ -14,12 +14,14 @@ import numpy.typing as npt
 
 from runners.packaging.signature import Input, Signature
 from runners.serving.refusals import Refused
+from runners.serving.wholes import decoded
 from runners.serving.wording import refused
 
 Feeds = dict[str, npt.NDArray[Any]]
 Row = Any  # an instance of the struct that `Form` makes
 
 NULL_INTEGER = -(2**63)  # as runners.features.encoding has it
+NULLS: dict[str, Any] = {"empty": "", "lowest": NULL_INTEGER}  # what stands for a null where it is not NaN
 ELEMENTS: dict[str, Any] = {
     "DOUBLE": np.float64, "FLOAT": np.float32, "FLOAT16": np.float16, "INT64": np.int64, "INT32": np.int32,
     "BOOL": np.bool_, "STRING": np.object_,
@@ -53,7 +55,7 @@ class Form:
         if body.lstrip()[:1] != b"{":
             return None
         try:
-            return self._record.decode(body)
+            return decoded(self._record, body)
         except msgspec.ValidationError as err:
             if self._holds_columns(body):
                 return None
@@ -65,10 +67,10 @@ class Form:
         """The inputs of a list of records, or of columns, and how many rows they are. Raises Refused."""
         try:
             if body.lstrip()[:1] == b"[":
-                records = self._records.decode(body)
+                records = decoded(self._records, body)
                 _check_count(len(records), most)
                 return self.feeds(records), len(records)
-            columns = msgspec.structs.astuple(self._columns.decode(body))
+            columns = msgspec.structs.astuple(decoded(self._columns, body))
         except msgspec.ValidationError as err:
             raise refused(err, list(self._places)) from None
         except UNREADABLE as err:
@@ -166,10 +168,8 @@ def _json_type(given: Input) -> Any:
 
 
 def _array(given: Input, values: Sequence[Any]) -> npt.NDArray[Any]:
-    if given.null == "empty":
-        values = ["" if value is None else value for value in values]
-    elif given.null == "lowest":
-        values = [NULL_INTEGER if value is None else value for value in values]
+    if given.null in NULLS:
+        values = [NULLS[given.null] if value is None else value for value in values]
     try:
         found = np.array(values, dtype=ELEMENTS[given.onnx])
     except ValueError:

@@ -33,6 +33,7 @@ def document(name: str, url: str, version: Version) -> dict[str, Any]:
         "required": record["required"],
         "additionalProperties": False,
         "properties": {k: {"type": "array", "items": v, "minItems": 1} for k, v in record["properties"].items()},
+        "description": "All lists are of one length, the number of rows: another is a 422.",
     }
     body = {
         "oneOf": [
@@ -93,7 +94,7 @@ def document(name: str, url: str, version: Version) -> dict[str, Any]:
                 "post": _operation(
                     "Open Inference: predict tensors.",
                     {"type": "object"},
-                    body={"schema": _INFER, "example": _tensors(version)},
+                    body={"schema": _infer(signature.inputs), "example": _tensors(version)},
                 )
             },
         },
@@ -143,22 +144,6 @@ _EXPLANATION: dict[str, Any] = {
             },
         },
     },
-}
-_TENSOR = {
-    "type": "object",
-    "required": ["name", "shape", "datatype"],
-    "properties": {
-        "name": {"type": "string"},
-        "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
-        "datatype": {"type": "string"},
-        "data": {"type": "array"},
-        "parameters": {"type": "object"},
-    },
-}
-_INFER = {
-    "type": "object",
-    "required": ["inputs"],
-    "properties": {"id": {"type": "string"}, "inputs": {"type": "array", "minItems": 1, "items": _TENSOR}},
 }
 _REFUSALS = {
     "400": "Not JSON, or not HTTP as it should be.",
@@ -214,6 +199,51 @@ def _value(given: Input) -> dict[str, Any]:
     if isinstance(given.categories, tuple):
         kind["description"] = "seen in training: " + ", ".join(str(value) for value in given.categories)
     return kind
+
+
+def _infer(inputs: tuple[Input, ...]) -> dict[str, Any]:
+    """What JSON Schema can say of a request of tensors: each input once, as itself."""
+    return {
+        "type": "object",
+        "required": ["inputs"],
+        "properties": {
+            "id": {"type": "string"},
+            "inputs": {
+                "type": "array",
+                "prefixItems": [_tensor(given) for given in inputs],
+                "minItems": len(inputs),
+                "maxItems": len(inputs),
+                "description": "Every input once, in any order; the first size of each shape is the rows.",
+            },
+        },
+    }
+
+
+def _tensor(given: Input) -> dict[str, Any]:
+    from runners.serving.openinference import DATATYPES
+
+    sizes = [{"const": size} if isinstance(size, int) else {"type": "integer", "minimum": 1} for size in given.shape]
+    element = _value(given)
+    while element.get("type") == "array":
+        element = element["items"]
+    if given.onnx != "BOOL":
+        element["type"] = [kind for kind in element["type"] if kind != "boolean"]  # a tensor is of one kind
+    return {
+        "type": "object",
+        "required": ["name", "shape", "datatype", "data"],
+        "properties": {
+            "name": {"const": given.name},
+            "shape": {"type": "array", "prefixItems": sizes, "minItems": len(sizes), "maxItems": len(sizes)},
+            "datatype": {"const": DATATYPES[given.onnx]},
+            "data": {
+                "type": "array",
+                "items": element,
+                "minItems": 1,
+                "description": "As many values as the shape says, row by row; nested lists are taken too, and with "
+                "`binary_data_size` in `parameters` the bytes after the JSON.",
+            },
+        },
+    }
 
 
 def _prediction(signature: Signature) -> dict[str, Any]:

@@ -18,10 +18,11 @@ import numpy.typing as npt
 
 from runners.packaging.signature import Input
 from runners.serving.door import Receive, Scope, body_of
-from runners.serving.form import ELEMENTS, UNREADABLE, Feeds, check_shape, records
+from runners.serving.form import ELEMENTS, INTEGERS, NULLS, UNREADABLE, Feeds, check_shape, records
 from runners.serving.predicting import account, count_refusal
 from runners.serving.refusals import Refused
 from runners.serving.state import Current, Serving
+from runners.serving.wholes import decoded, whole
 
 DATATYPES = {
     "DOUBLE": "FP64", "FLOAT": "FP32", "FLOAT16": "FP16", "INT64": "INT64", "INT32": "INT32", "BOOL": "BOOL",
@@ -147,7 +148,7 @@ def _request(scope: Scope, body: bytes) -> tuple[InferRequest, bytes]:
 def _decoded(head: bytes) -> InferRequest:
     """The JSON, also with the NaN that a stock `tritonclient` writes for a missing number, and Triton takes."""
     try:
-        return _requests.decode(head)
+        return decoded(_requests, head)
     except msgspec.DecodeError:
         if b"NaN" not in head:
             raise
@@ -213,15 +214,17 @@ def _from_json(given: Input, data: Any, count: int) -> npt.NDArray[Any]:
     if not isinstance(data, list):
         raise Refused(400, "no data", given.name)
     flat = _flat(data)
+    if given.onnx in INTEGERS:
+        flat = [whole(value) for value in flat]
     if len(flat) != count:
         raise Refused(400, f"{len(flat)} values do not fill its shape", given.name)
     kinds: Any = {"STRING": str, "BOOL": bool, "INT64": int, "INT32": int}.get(given.onnx, (int, float))
     for value in flat:
-        null = value is None and given.null in ("nan", "empty")
+        null = value is None and given.null != "refused"
         if not null and (not isinstance(value, kinds) or (isinstance(value, bool) and given.onnx != "BOOL")):
             raise Refused(400, f"a value is no {DATATYPES[given.onnx]}", given.name)
-    if given.null == "empty":
-        flat = ["" if value is None else value for value in flat]
+    if given.null in NULLS:
+        flat = [NULLS[given.null] if value is None else value for value in flat]
     try:
         return np.array(flat, dtype=ELEMENTS[given.onnx])
     except OverflowError:

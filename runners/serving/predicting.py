@@ -14,6 +14,7 @@ from runners.serving.form import UNREADABLE, Feeds, Form, malformed, records
 from runners.serving.predictionlog import Answered
 from runners.serving.refusals import Refused
 from runners.serving.state import LONG_BODY, Current, Serving
+from runners.serving.wholes import decoded
 from runners.serving.wording import refused
 
 REQUEST_ID = re.compile(r"[0-9a-f]{24,40}")
@@ -73,7 +74,7 @@ async def feedback(serving: Serving, scope: Scope, receive: Receive, send: Send)
             raise Refused(405, 'POST {"id": …, "truth": …} or a list of them', allow="POST")
         body = await body_of(receive, serving.max_body)
         try:
-            found = _truths.decode(body)
+            found = decoded(_truths, body)
         except msgspec.ValidationError as err:
             raise refused(err, Truth.__struct_fields__) from None
         except UNREADABLE as err:

@@ -81,6 +81,38 @@ def test_what_does_not_fit_is_refused_with_the_field_named(
     assert told["error"] and (field is None or told["field"] == field)
 
 
+@pytest.mark.parametrize("three", ["3.0", "3e0", "30e-1"])
+def test_a_number_without_a_fraction_is_an_integer_however_it_is_written(client: httpx.Client, three: str) -> None:
+    infer = "/v2/models/delays/infer"
+    bodies = {
+        f'{{"distance": 500, "carrier": "UA", "day": {three}}}': "/predict",
+        f'[{{"distance": 500, "carrier": "UA", "day": {three}}}]': "/predict",
+        f'{{"distance": [500], "carrier": ["UA"], "day": [{three}]}}': "/predict",
+        f"""{{"inputs": [{{"name": "distance", "shape": [1.0, 1], "datatype": "FP64", "data": [500]}},
+             {{"name": "day", "shape": [1, 1], "datatype": "INT64", "data": [{three}]}},
+             {{"name": "carrier", "shape": [1, 1], "datatype": "BYTES", "data": ["UA"]}}]}}""": infer,
+    }
+    for body, path in bodies.items():
+        found = client.post(path, content=body).raise_for_status().json()
+        given = found.get("prediction") or found.get("predictions", [None])[0]
+        value = given["probability"] if given else found["outputs"][0]["data"][0]
+        assert value == pytest.approx(probability(RECORD))
+    answered = client.post("/predict", json=[RECORD, RECORD]).json()["id"]
+    truth = f'{{"id": "{answered}", "truth": true, "row": 1.0}}'
+    assert client.post("/feedback", content=truth).json() == {"taken": 1}
+
+
+def test_the_schema_says_of_tensors_what_json_schema_can_say(client: httpx.Client) -> None:
+    document = client.get("/schema").json()
+    content = document["paths"]["/v2/models/delays/infer"]["post"]["requestBody"]["content"]["application/json"]
+    inputs = content["schema"]["properties"]["inputs"]
+    told = {each["properties"]["name"]["const"]: each["properties"] for each in inputs["prefixItems"]}
+    assert list(told) == ["distance", "carrier", "day"] and inputs["minItems"] == inputs["maxItems"] == 3
+    assert told["day"]["datatype"] == {"const": "INT64"} and told["day"]["data"]["items"]["type"] == ["integer"]
+    assert told["distance"]["shape"]["prefixItems"] == [{"type": "integer", "minimum": 1}, {"const": 1}]
+    assert "one length" in document["components"]["schemas"]["Columns"]["description"]
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [
