@@ -55,6 +55,7 @@ class Shed:
         self.root = root
         self._engine = engine
         self._immediate = engine.execution_options(immediate=True)
+        self._file: tuple[int, int] | None = None  # the database that the connections are to
 
     @property
     def db(self) -> Path:
@@ -106,9 +107,28 @@ class Shed:
                 folder.chmod(0o2770)
         return path
 
+    def _find(self) -> None:
+        """Raise ShedError where the shed was removed or renamed: else connections go on with its file, wherever it is.
+
+        Another database in its place, such as a backup, is connected to anew.
+        """
+        try:
+            found = self.db.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise ShedError("the shed is gone", place=str(self.root), todo=_GONE) from None
+        file = (found.st_dev, found.st_ino)
+        if self._file not in (None, file):
+            self._engine.dispose()
+        self._file = file
+
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session on one consistent state of the shed. Rows stay readable after it is closed."""
+        """A session on one consistent state of the shed. Rows stay readable after it is closed.
+
+        Raises:
+            ShedError: when the shed is gone or damaged.
+        """
+        self._find()
         with _plain_errors(self.db), Session(self._engine, expire_on_commit=False) as session:
             yield session
 
@@ -117,8 +137,9 @@ class Shed:
         """One short write transaction with its audit row. Writers of all processes take turns.
 
         Raises:
-            ShedError: when the disk is full, the shed read-only or damaged; nothing is written then.
+            ShedError: when the disk is full, the shed gone, read-only or damaged; nothing is written then.
         """
+        self._find()
         with _plain_errors(self.db), self.lock("write"), Session(self._immediate, expire_on_commit=False) as session:
             write = Write(session, action, subject)
             yield write
@@ -185,7 +206,7 @@ def open_shed(root: Path | None = None, *, create: bool = True) -> Shed:
     """
     root = (root or default_root()).expanduser().absolute()
     if not create and not (root / "shed.db").exists():
-        raise ShedError("the shed is gone", place=str(root))
+        raise ShedError("the shed is gone", place=str(root), todo=_GONE)
     os.umask(os.umask(0o007) & ~0o070)
     try:
         _make_folders(root)
@@ -298,6 +319,7 @@ def _plain_errors(db: Path) -> Iterator[None]:
         raise
 
 
+_GONE = "bring it back to this place, or choose another with --shed DIR"
 _RESTORE = "put it back from a backup; nothing was written over it"
 _SAYINGS = {
     "malformed": ("the shed's database is damaged", _RESTORE),

@@ -50,3 +50,25 @@ def test_a_writer_killed_half_way_is_no_change_and_no_error(tmp_path: Path) -> N
     changes.any()
     write_runs.add_tag(shed, run_id, "whole")
     assert changes.any()
+
+
+def test_a_shed_that_goes_away_and_comes_back_is_a_change_each_time(tmp_path: Path) -> None:
+    shed = open_shed(tmp_path / "shed")
+    changes = Changes(shed)
+    shed.root.rename(tmp_path / "away")
+    assert changes.any() and not changes.any()
+    (tmp_path / "away").rename(shed.root)
+    assert changes.any() and not changes.any()
+    run(shed)
+    assert changes.any()
+
+
+def test_another_shed_in_its_place_is_looked_at_from_then_on(tmp_path: Path) -> None:
+    shed, other = open_shed(tmp_path / "shed"), open_shed(tmp_path / "other")
+    changes = Changes(shed)
+    other.close()
+    shed.root.rename(tmp_path / "away")
+    other.root.rename(shed.root)
+    assert changes.any() and not changes.any()
+    run(open_shed(shed.root))
+    assert changes.any()

@@ -222,3 +222,28 @@ def test_infinities_and_nan_survive_as_flags(tmp_path: Path) -> None:
         nonfinite_step=None,
     )
     assert json.dumps(read_runs.row(shed, run.id or 0).params) == "{}"
+
+
+def test_a_shed_that_was_moved_away_is_neither_read_nor_written_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
+    shed = open_shed(tmp_path / "shed")
+    with shed.reading():
+        pass
+    shed.root.rename(tmp_path / "away")
+    with pytest.raises(ShedError, match=r"the shed is gone(.|\n)*bring it back to this place"), shed.reading():
+        pass
+    with pytest.raises(ShedError, match="the shed is gone"), shed.writing("test", "x"):
+        pass
+    (tmp_path / "away").rename(shed.root)
+    with shed.writing("test", "x"):
+        pass
+
+
+def test_another_shed_in_its_place_is_what_is_read_from_then_on(tmp_path: Path) -> None:
+    shed, other = open_shed(tmp_path / "shed"), open_shed(tmp_path / "other")
+    run = write_runs.create(shed, new_run("before"))
+    assert read_runs.row(shed, run.id or 0).run.name == "before"
+    write_runs.create(other, new_run("after"))
+    other.close()
+    shed.root.rename(tmp_path / "away")
+    other.root.rename(shed.root)
+    assert read_runs.row(shed, run.id or 0).run.name == "after"
