@@ -146,7 +146,7 @@ def reopen(shed: Shed, run: Run, tell: Callable[[Event], None]) -> Context:
         RunFailed: when the row is not what was frozen, or what was frozen is no longer whole.
     """
     assert run.id is not None and run.dataset_version_id is not None
-    spec = ProjectSpec.model_validate(run.spec)
+    spec = project.frozen(run.spec, f"run {run.id}")
     dataset, version = read_datasets.version_by_id(shed, run.dataset_version_id)
     files, executables = run.snapshot["files"], run.snapshot["executables"]
     found = identity_of(run.spec, run.project_dir, version.content, snapshot.code_digest(files, executables), run.until)
@@ -166,7 +166,7 @@ def with_params(run: Run | NewRun, content: str, params: dict[str, Any]) -> tupl
     Raises:
         UsageError: for a param that the project does not have, or of another type.
     """
-    changed = project.with_params(ProjectSpec.model_validate(run.spec), params)
+    changed = project.with_params(project.frozen(run.spec, f'run "{run.name}"'), params)
     spec = changed.model_dump(mode="json", by_alias=True)
     digest = snapshot.code_digest(run.snapshot["files"], run.snapshot["executables"])
     return spec, identity_of(spec, run.project_dir, content, digest, run.until)

@@ -25,7 +25,7 @@ from runners.loop import Finished
 from runners.pipeline import Context, Event, Hold
 from runners.supervision import processes
 from storage.errors import RunFailed, TrainshedError
-from storage.project import ProjectSpec
+from storage.project import frozen
 from storage.read import datasets as read_datasets
 from storage.read import queue as read_queue
 from storage.shed import Shed, open_shed
@@ -112,7 +112,7 @@ def _smaller(shed: Shed, run: Run, home: Home, request: Request) -> str:
     """Queue a run that ran out of GPU memory with smaller steps, where its project says how; returns what to tell."""
     if run.kind != "pipeline" or run.dataset_version_id is None:
         return ""
-    params = foresight.smaller(ProjectSpec.model_validate(run.spec).train)
+    params = foresight.smaller(frozen(run.spec, f"run {run.id}").train)
     if params is None:
         return ""
     content = read_datasets.version_by_id(shed, run.dataset_version_id)[1].content

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, 
 
 from storage.check_section import ChecksSection
 from storage.errors import TrainshedError, UsageError, nearest
-from storage.sections import Entry, Fault, Scalar, Section, Text, checked, line_of, parsed
+from storage.sections import Entry, Fault, Scalar, Section, Text, checked, kept, line_of, parsed
 from storage.serve_section import ServeSection
 from storage.sweep_section import Dimension, SweepSection
 from storage.trigger_section import AlertsSection, TriggerSection
@@ -373,6 +373,16 @@ def check_project(raw: dict[str, Any], *, text: str = "", place: str = FILE_NAME
         UsageError: one error that lists every fault, each with its line and key.
     """
     return checked(ProjectSpec, raw, text=text, place=place)
+
+
+def frozen(spec: dict[str, Any], run: str) -> ProjectSpec:
+    """The settings that a run was frozen with, maybe by another version of trainshed; `run` is what it is called.
+
+    Raises:
+        UsageError: when this version does not understand them.
+    """
+    todo = "upgrade trainshed, or launch the project anew: `trainshed runs launch -p DIR`"
+    return kept(ProjectSpec, spec, place=f"the settings of {run}", todo=todo)
 
 
 def with_params(spec: ProjectSpec, overrides: dict[str, Any], *, said: str = "--set") -> ProjectSpec:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from storage.sections import Section
+from storage.sections import Section, kept
+
+
+def of_rollout(endpoint: str, rules: dict[str, Any]) -> CanarySection:
+    """The rules that a canary, split or shadow was started with, maybe by another version of trainshed.
+
+    Raises:
+        UsageError: when this version does not understand them.
+    """
+    place = f'the rules of what goes on at endpoint "{endpoint}"'
+    return kept(CanarySection, rules, place=place, todo="upgrade trainshed")
 
 
 class CanarySection(Section):

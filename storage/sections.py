@@ -86,10 +86,22 @@ def kept(model: type[Whole], raw: object, *, place: str, todo: str) -> Whole:
         UsageError: when this version does not understand them; it lists every fault with its key.
     """
     try:
+        return valid(model, raw)
+    except UsageError as err:
+        raise UsageError(f"this version cannot read it: {err.message}", place=place, todo=todo) from None
+
+
+def valid(model: type[Whole], raw: object, *, place: str = "") -> Whole:
+    """Settings that were put together of a file's and of what was asked for now.
+
+    Raises:
+        UsageError: it lists every fault with its key.
+    """
+    try:
         return model.model_validate(raw)
     except ValidationError as err:
         faults = "; ".join(_fault(model, dict(error), "")[1] for error in err.errors(include_url=False))
-    raise UsageError(f"this version cannot read it: {faults}", place=place, todo=todo)
+    raise UsageError(faults, place=place)
 
 
 def _fault(model: type[Section], error: dict[str, Any], text: str) -> tuple[int, str]:

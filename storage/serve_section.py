@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from storage.rollout_section import CanarySection
-from storage.sections import Section
+from storage.sections import Section, kept
+
+
+def of_endpoint(name: str, settings: dict[str, Any]) -> ServeSection:
+    """The settings that an endpoint was started with, maybe by another version of trainshed.
+
+    Raises:
+        UsageError: when this version does not understand them.
+    """
+    todo = f"upgrade trainshed, or stop it and start it anew: `trainshed endpoints start {name}`"
+    return kept(ServeSection, settings, place=f'the settings of endpoint "{name}"', todo=todo)
 
 
 class BatchSection(Section):

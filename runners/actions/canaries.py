@@ -6,8 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from runners.actions import endpoints, models
 from runners.packaging.signature import Signature
 from runners.serving import judging, samples
@@ -16,8 +14,9 @@ from storage.errors import GateRefused, UsageError
 from storage.read import endpoints as read_endpoints
 from storage.read import models as read_models
 from storage.read import rollouts as read_rollouts
-from storage.rollout_section import CanarySection
-from storage.serve_section import ServeSection
+from storage.rollout_section import CanarySection, of_rollout
+from storage.sections import valid
+from storage.serve_section import of_endpoint
 from storage.shed import Shed, current_user
 from storage.tables import Endpoint, ModelVersion, Rollout
 from storage.write import rollouts as write_rollouts
@@ -214,16 +213,12 @@ def _production(shed: Shed, endpoint: Endpoint) -> ModelVersion:
 def _rules(endpoint: Endpoint, kind: Kind, given: dict[str, Any]) -> CanarySection:
     """The project's rules where they are about a canary, with what was asked for now; each kind has a share of its
     own by default."""
-    of_project = ServeSection.model_validate(endpoint.settings).canary if kind == "canary" else None
+    of_project = of_endpoint(endpoint.name, endpoint.settings).canary if kind == "canary" else None
     known = of_project.model_dump(exclude_unset=True) if of_project is not None else {}
     if given.get("key") is not None or given.get("header") is not None:
         known = {name: value for name, value in known.items() if name not in ("key", "header")}
     wanted = {"percent": SHARES[kind], **known, **{name: value for name, value in given.items() if value is not None}}
-    try:
-        found = CanarySection.model_validate(wanted)
-    except ValidationError as err:
-        first = err.errors(include_url=False)[0]
-        raise UsageError(first["msg"].removeprefix("Value error, "), place=".".join(map(str, first["loc"]))) from None
+    found = valid(CanarySection, wanted)
     if kind != "shadow" and found.percent >= 100 and found.header is None:
         raise UsageError("percent must be below 100: nothing would be left to compare with")
     return found
@@ -275,7 +270,7 @@ def _figures(shed: Shed, row: Rollout) -> dict[str, Any]:
 
 
 def _standing(shed: Shed, row: Rollout) -> Standing:
-    rules = CanarySection.model_validate(row.rules)
+    rules = of_rollout(row.endpoint, row.rules)
     going = row.status == "going"
     told, reason = row.figures, row.reason
     if going:

@@ -26,7 +26,7 @@ from storage.errors import RunFailed, TrainshedError, UsageError
 from storage.read import endpoints as read_endpoints
 from storage.read import models as read_models
 from storage.read import rollouts as read_rollouts
-from storage.serve_section import ServeSection
+from storage.serve_section import of_endpoint
 from storage.shed import Shed, current_user
 from storage.tables import Endpoint
 from storage.write import endpoints as write_endpoints
@@ -378,7 +378,10 @@ def _supervised(shed: Shed, name: str) -> bool:
 
 
 def _url(endpoint: Endpoint) -> str:
-    return ports.url(ServeSection.model_validate(endpoint.settings), endpoint.port)
+    try:
+        return ports.url(of_endpoint(endpoint.name, endpoint.settings), endpoint.port)
+    except UsageError:  # a newer trainshed wrote them: the others are told, and of this one what is known
+        return ""
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from storage.durable import write_whole
 from storage.errors import ShedError, TrainshedError
 from storage.read import endpoints as read_endpoints
 from storage.read import models as read_models
-from storage.serve_section import ServeSection
+from storage.serve_section import of_endpoint
 from storage.shed import Shed
 from storage.tables import Endpoint, ModelVersion
 
@@ -120,7 +120,7 @@ def _traffic(shed: Shed, row: Endpoint, logged: _Logged, since: float, until: fl
     folder = shed.endpoint_dir(row.name)
     first = [traffic_log.Sample(row.created_at, {})] if row.created_at >= since else []
     counted = [*first, *traffic_log.read(folder, since), traffic_log.Sample(until, figures.totals(folder).counters)]
-    share = ServeSection.model_validate(row.settings).log.sample
+    share = of_endpoint(row.name, row.settings).log.sample
     return traffic.buckets(counted, logged.latencies, since, until, seconds, share)
 
 

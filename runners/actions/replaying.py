@@ -23,7 +23,7 @@ from storage.read import endpoints as read_endpoints
 from storage.read import models as read_models
 from storage.read import rollouts as read_rollouts
 from storage.read import runs as read_runs
-from storage.serve_section import ServeSection
+from storage.serve_section import of_endpoint
 from storage.shed import Shed
 from storage.tables import Endpoint, ModelVersion
 
@@ -152,7 +152,7 @@ def _endpoint(shed: Shed, model: str, name: str | None) -> Endpoint:
 
 
 def _whole_inputs(endpoint: Endpoint, signature: Signature) -> None:
-    rules = ServeSection.model_validate(endpoint.settings).log
+    rules = of_endpoint(endpoint.name, endpoint.settings).log
     missing = [given.name for given in signature.inputs if given.name in {*rules.drop, *rules.hash}]
     if missing:
         raise UsageError(f"the log does not keep {', '.join(missing)} as it was ([serve.log] drop and hash)")

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from storage.errors import UsageError, nearest
 from storage.project import FILE_NAME, load_project
 from storage.read import runs as read_runs
+from storage.sections import valid
 from storage.serve_section import ServeSection
 from storage.shed import Shed
 
@@ -22,12 +21,7 @@ def of(shed: Shed, model: str, run_id: int, project_dir: Path | None, instead: M
         UsageError: a key is wrong, or together they say what must not be.
     """
     rules = _of_project(shed, model, run_id, project_dir)
-    if not instead:
-        return rules
-    try:
-        return ServeSection.model_validate({**rules.model_dump(), **instead})
-    except ValidationError as err:
-        raise UsageError(err.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")) from None
+    return valid(ServeSection, {**rules.model_dump(), **instead}) if instead else rules
 
 
 def check_columns(rules: ServeSection, signature: Mapping[str, Any]) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from runners.evaluation import scores
 from runners.evaluation.heldout import Floats, HeldOut
@@ -20,7 +19,8 @@ from runners.monitoring.samples import Columns
 from runners.opening import manifest_of
 from runners.packaging.scoring import Scorer, chunks
 from runners.packaging.signature import Signature
-from storage.project import ProjectSpec
+from storage.errors import UsageError
+from storage.project import ProjectSpec, frozen
 from storage.read import datasets as read_datasets
 from storage.read import runs as read_runs
 from storage.shed import Shed
@@ -132,8 +132,8 @@ def behind(shed: Shed, version: ModelVersion) -> Behind:
     run = read_runs.run(shed, version.run_id)
     keys = {stage.name: shed.stage_dir(stage.key) for stage in read_runs.stages(shed, version.run_id) if stage.key}
     try:
-        spec = ProjectSpec.model_validate(run.spec)
-    except ValidationError:  # a model that came from elsewhere
+        spec = frozen(run.spec, f"run {run.id}")
+    except UsageError:  # a model that came from elsewhere, or from a newer trainshed
         spec = None
     left = {name: path for name, path in keys.items() if path.is_dir()}
     signature = Signature.from_json(version.signature)

@@ -15,7 +15,7 @@ from storage.columns import identifier, json_path, literal
 from storage.manifests import Manifest
 from storage.memory import in_memory
 from storage.project import OF_FILES, ProjectSpec
-from storage.serve_section import ServeSection
+from storage.serve_section import of_endpoint
 from storage.shed import Shed
 from storage.tables import Endpoint
 
@@ -38,7 +38,7 @@ def inputs_of(signature: Signature) -> Wanted:
 
 def logged(wanted: Wanted, endpoint: Endpoint) -> Wanted:
     """Those of the columns that the endpoint's log shows as they came: `[serve.log]` may drop or hash some."""
-    rules = ServeSection.model_validate(endpoint.settings).log
+    rules = of_endpoint(endpoint.name, endpoint.settings).log
     return {name: number for name, number in wanted.items() if name not in {*rules.drop, *rules.hash}}
 
 

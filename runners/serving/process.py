@@ -29,7 +29,7 @@ from runners.supervision import processes
 from runners.supervision.processes import Identity
 from storage.errors import TrainshedError
 from storage.read import endpoints as read_endpoints
-from storage.serve_section import ServeSection
+from storage.serve_section import of_endpoint
 from storage.shed import Shed, open_shed
 from storage.tables import Endpoint
 from storage.write import endpoints as write_endpoints
@@ -54,7 +54,7 @@ class Supervisor:
         self.log = log
         self.foreground = not stays
         self.folder = shed.endpoint_dir(endpoint.name)
-        self.rules = ServeSection.model_validate(endpoint.settings)
+        self.rules = of_endpoint(endpoint.name, endpoint.settings)
         self.alias = following.Alias(shed, endpoint.model, endpoint.alias)
         revive = str(shed.root) if stays else ""
         self.crew = Crew(endpoint.name, self.folder, self.rules, listener, log, revive=revive)
@@ -265,7 +265,7 @@ def _supervise(shed: Shed, name: str, fd: int | None) -> int:
     if endpoint.wanted != "running":
         return 0
     try:
-        address = ServeSection.model_validate(endpoint.settings).address
+        address = of_endpoint(endpoint.name, endpoint.settings).address
         listener = socket.socket(fileno=fd) if fd is not None else ports.listen(endpoint.port, address)
     except TrainshedError as err:
         told(str(err))

@@ -22,8 +22,8 @@ from storage.errors import TrainshedError
 from storage.read import models as read_models
 from storage.read import rollouts as read_rollouts
 from storage.read.changes import Changes
-from storage.rollout_section import CanarySection
-from storage.serve_section import ServeSection
+from storage.rollout_section import of_rollout
+from storage.serve_section import of_endpoint
 from storage.shed import Shed
 from storage.tables import Endpoint, ModelVersion, Rollout
 from storage.trigger_section import Severity
@@ -45,7 +45,7 @@ class Second:
         self._tried = tried
         self._tell = tell
         self._log = log
-        self._rules = ServeSection.model_validate(endpoint.settings)
+        self._rules = of_endpoint(endpoint.name, endpoint.settings)
         self._changes = Changes(shed)
         self._seen = -1
         self._row: Rollout | None = None
@@ -115,7 +115,7 @@ class Second:
 
     def _judge(self) -> None:
         assert self._row is not None and self._row.routed_at is not None
-        rules = CanarySection.model_validate(self._row.rules)
+        rules = of_rollout(self._row.endpoint, self._row.rules)
         sides = samples.together(samples_dir(self._shed, self._row))
         elapsed_s = time.time() - self._row.routed_at
         verdict = judging.judge(rules, *sides, elapsed_s, self._row.looks)

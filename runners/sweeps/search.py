@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from runners.queue import Slot, demand
 from runners.sweeps import space
 from storage.errors import UsageError
 from storage.project import ProjectSpec
+from storage.sections import valid
 from storage.sweep_section import Dimension, Direction, Pruner, Sampler, SweepSection
 
 USUAL_TRIALS = 20
@@ -149,10 +148,7 @@ def _section(spec: ProjectSpec, asked: Asked) -> SweepSection:
             place="trainshed.toml",
             expected="[sweep.space] with the params to try, such as lr = { low = 1e-4, high = 1e-2, log = true }",
         )
-    try:
-        return SweepSection.model_validate({**spec.sweep.model_dump(), **asked.changes})
-    except ValidationError as err:
-        raise UsageError(err.errors()[0]["msg"].removeprefix("Value error, "), place="[sweep]") from None
+    return valid(SweepSection, {**spec.sweep.model_dump(), **asked.changes}, place="[sweep]")
 
 
 def _metric(spec: ProjectSpec, section: SweepSection) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage.errors import UsageError
-from storage.project import find_project, load_project, placed
+from storage.project import find_project, frozen, load_project, placed
 
 GOOD = """\
 [project]
@@ -206,6 +206,16 @@ def test_what_only_the_data_show_is_told_with_the_line_of_its_key(tmp_path: Path
     with pytest.raises(UsageError) as caught, placed(tmp_path):
         raise UsageError("no such metric", place="[split] column")
     assert str(caught.value) == f"{tmp_path}/trainshed.toml:21: [split] column: no such metric"
+
+
+def test_settings_that_a_newer_version_froze_are_told_as_such(tmp_path: Path) -> None:
+    settings = {**load_project(write(tmp_path, GOOD)).model_dump(mode="json", by_alias=True)}
+    assert frozen(settings, "run 3").train.params == load_project(tmp_path).train.params
+    with pytest.raises(UsageError) as caught:
+        frozen({**settings, "shiny": 1, "gate": {"metric": "auroc", "glow": True}}, "run 3")
+    told = str(caught.value)
+    assert told.startswith("the settings of run 3: this version cannot read it") and "upgrade trainshed" in told
+    assert 'unknown key "shiny"' in told and 'unknown key "gate.glow"' in told
 
 
 def test_broken_toml_says_where(tmp_path: Path) -> None:

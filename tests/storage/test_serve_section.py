@@ -6,6 +6,7 @@ import pytest
 
 from storage.errors import UsageError
 from storage.project import check_project
+from storage.serve_section import of_endpoint
 
 PLAIN = {"project": {"name": "p"}, "dataset": {"name": "d", "files": "*.csv"}, "train": {"entry": "m:f"}}
 
@@ -30,3 +31,9 @@ def test_each_fault_names_its_key(serve: dict[str, object], told: str) -> None:
     with pytest.raises(UsageError) as refused:
         check_project({**PLAIN, "serve": serve})
     assert told in str(refused.value)
+
+
+def test_settings_of_an_endpoint_that_a_newer_version_wrote_are_told_as_such() -> None:
+    assert of_endpoint("delays", {"port": 8123}).port == 8123
+    with pytest.raises(UsageError, match=r'endpoint "delays": this version cannot read it: unknown key "prt"; did you'):
+        of_endpoint("delays", {"prt": 8123})
