@@ -186,6 +186,7 @@ ACTIONS = (
     Action("app.help", "question_mark", "help", "What can be done here, and by which key."),
     Action("app.palette", "ctrl+p", "palette", "Find any action by its name.", in_palette=False),
     Action("app.go", "colon", "go", "Go to a run, model, dataset, or whatever an id belongs to."),
+    Action("app.messages", "M", "messages", "What was said so far, in full.", shown=False),
     Action("app.theme", "", "theme", "Next theme: dark, light, high contrast.", shown=False),
     Action("app.redraw", "ctrl+l", "redraw", "Draw the whole screen again.", shown=False),
     Action("app.quit", "q", "quit", "Leave; runs continue."),

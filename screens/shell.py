@@ -9,12 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from rich.console import RenderableType
 from textual import events
 from textual._compositor import CompositorUpdate
-from textual.app import App, ScreenStackError
+from textual.app import ScreenStackError
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.timer import Timer
@@ -22,8 +22,8 @@ from textual.widget import Widget
 
 from screens.acting import Acting, bindings
 from screens.actions import VIEWS, Action, ViewEntry
-from screens.inert import inert_lines
 from screens.steady import steadied
+from screens.telling import Telling
 from screens.themes import PLAIN, THEMES, Inks
 from screens.threads import beside
 from screens.wire import Wire
@@ -55,7 +55,7 @@ class Standing:
     read_only: bool = False
 
 
-class Shell(Acting, App[int]):
+class Shell(Acting, Telling):
     """An app with numbered views. What it shows it reads from the shed, again whenever something was committed."""
 
     PLACE = "app"
@@ -255,8 +255,10 @@ class Shell(Acting, App[int]):
         focused = self.focused
         if focused is not None and focused.check_consume_key(event.key, event.character):
             focused.post_message(events.Key(event.key, event.character))  # typed before it was there
-        else:
-            await self._check_bindings(event.key)
+            return
+        self.forget_remark()
+        if not await self._check_bindings(event.key):
+            self.remark_on(event)
 
     # -- for screens
 
@@ -268,18 +270,6 @@ class Shell(Acting, App[int]):
         with suppress(ScreenStackError):  # it begins or ends
             return self.screen if self.is_running and isinstance(self.screen, View) else None
         return None
-
-    def say(self, text: str, severity: Literal["information", "warning", "error"] = "information") -> None:
-        """A message that goes away by itself."""
-        self.notify(inert_lines(text), severity=severity, markup=False, timeout=6)
-
-    def tell(self, err: TrainshedError) -> None:
-        """What went wrong, where, what was expected, and what to do next."""
-        head = f"{err.place}: {err.message}" if err.place else err.message
-        told = [head[:1].upper() + head[1:]]
-        told += [f"expected: {err.expected}"] if err.expected else []
-        told += [f"next: {err.todo}"] if err.todo else []
-        self.notify(inert_lines("\n".join(told)), severity="error", markup=False, timeout=12)
 
     async def carry_out(self, work: Callable[[Shed], Result], done: str | Callable[[Result], str]) -> bool:
         """Do something with the shed beside the screen, and say so. Returns whether it went well."""
@@ -409,6 +399,8 @@ class Shell(Acting, App[int]):
         """Bring a numbered view to the front as it was left; where it is in front already, without its pages."""
         if self.current_mode != name:
             self.switch_mode(name)
+        if name == "messages" and not self.said:
+            return "Nothing was said so far."
             return
         while len(self.screen_stack) > 1:
             self.pop_screen()

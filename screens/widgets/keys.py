@@ -8,6 +8,7 @@ from textual import events
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.screen import Screen
+from textual.timer import Timer
 
 from screens.acting import Acting
 from screens.actions import KEYS, Action, by_id
@@ -47,11 +48,25 @@ def _possible(node: DOMNode, action: Action) -> bool:
 class Keys(Acting, Painted):
     """As many as there is room for, those of the focused widget first, `? help` always."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._remark: Line = []
+        self._until: Timer | None = None
+
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, lambda _screen: self.repaint())
 
+    def remark(self, told: Line, seconds: float) -> None:
+        """Say this instead, for so long; nothing: the keys again."""
+        if self._until is not None:
+            self._until.stop()
+        self._until = self.set_timer(seconds, lambda: self.remark([], 0.0)) if told else None
+        if list(told) != list(self._remark):
+            self._remark = told
+            self.repaint()
+
     def paint(self, width: int, height: int) -> Sequence[Line]:
-        return [[part for part, _ in self._parts(width)]]
+        return [self._remark or [part for part, _ in self._parts(width)]]
 
     def _parts(self, width: int) -> list[tuple[Span, Action | None]]:
         last: list[tuple[Span, Action | None]] = []
