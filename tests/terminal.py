@@ -75,13 +75,22 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        self._stream.feed(self.sent[self._fed :])
-        self._fed = len(self.sent)
+        self._feed()
         return list(self._screen.display)
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Its column and line."""
+        self._feed()
+        return self._screen.cursor.x, self._screen.cursor.y
 
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
+
+    def _feed(self) -> None:
+        self._stream.feed(self.sent[self._fed :])
+        self._fed = len(self.sent)
 
     def ended(self) -> int:
         """Wait for its end; its exit code, or minus the signal."""

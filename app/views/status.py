@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.keys import typed
 from app.output import Output, can_write, coloured
+from app.panel import panel_under
 from runners.actions.status import Served, Status
 from screens import figures
 from screens.inert import inert
@@ -47,21 +48,19 @@ def show_status(out: Output, found: Status) -> None:
 def watch_status(out: Output, look: Callable[[], Status], *, every_s: float = EVERY_S) -> None:
     """It in one panel below the prompt, drawn again as it changes, until q or Ctrl-C. Nothing above it is touched."""
     from rich.console import Console
-    from rich.live import Live
 
     console = Console(file=out.people, highlight=False, no_color=not coloured(out.people))
     found, key = look(), ""
-    shown: tuple[str, int] | None = None
-    live = Live(_panel(out, found), console=console, auto_refresh=False)
-    with typed() as wait, live, suppress(KeyboardInterrupt):  # what was seen last stays on the terminal
+    shown: tuple[str, tuple[int, int]] | None = None
+    with typed() as wait, panel_under(console) as shows, suppress(KeyboardInterrupt):
         while "q" not in key:
             seen = look()
             found = replace(seen, machine=steadied(found.machine, seen.machine))
             panel = _panel(out, found)
-            told = str(panel.renderable), console.width
+            told = str(panel.renderable), console.size
             if told != shown:
                 shown = told
-                live.update(panel, refresh=True)
+                shows.draw(panel)
             key = wait(every_s)
 
 

@@ -72,3 +72,26 @@ def test_the_panel_stands_under_the_prompt_and_leaves_the_terminal_as_it_was(
         assert panel.count("╭─ trainshed") == 1 and "typed" not in panel and "^C" not in panel
         assert b"\x1b[?1049h" not in opened.sent and b"\x1b[2J" not in opened.sent
         assert opened.ended() == 0
+
+
+def test_a_terminal_that_becomes_narrower_shows_the_panel_once_and_whole(shed: Shed, tmp_path: Path) -> None:
+    run_of(shed, "baseline", status="running")
+    words = " ".join(f"'{word}'" for word in (*TRAINSHED, "--shed", str(shed.root), "status", "--watch"))
+    with terminal(["sh", "-c", f"echo earlier; {words}"], size=(100, 24), cwd=tmp_path) as opened:
+
+        def whole(width: int) -> bool:
+            """The panel alone, under what stood there; the cursor at its beginning, which no narrowing moves."""
+            told = [line.rstrip() for line in opened.lines if line.strip()]
+            frame = (told[0], told[1][:2], told[1][-1:], told[-1][:1], told[-1][-1:]) if len(told) > 2 else ()
+            return (
+                frame == ("earlier", "╭─", "╮", "╰", "╯")
+                and all(len(line) == width for line in told[1:])
+                and opened.cursor == (0, 1)
+            )
+
+        for width in (100, 60, 43, 90):
+            opened.resize(width, 24)
+            opened.until_true(lambda width=width: whole(width))  # type: ignore[misc]
+        opened.type("q")
+        assert opened.ended() == 0
+        assert opened.cursor == (0, len([line for line in opened.lines if line.strip()]))
