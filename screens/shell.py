@@ -393,14 +393,14 @@ class Shell(Acting, Telling):
     def why_not(self, name: str) -> str:
         if name == "theme" and self.no_color:
             return "NO_COLOR is set in this terminal's environment."
+        if name == "messages" and not self.said:
+            return "Nothing was said so far."
         return ""
 
     def show_view(self, name: str) -> None:
         """Bring a numbered view to the front as it was left; where it is in front already, without its pages."""
         if self.current_mode != name:
             self.switch_mode(name)
-        if name == "messages" and not self.said:
-            return "Nothing was said so far."
             return
         while len(self.screen_stack) > 1:
             self.pop_screen()
