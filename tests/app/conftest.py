@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from app.cli import run
-from storage.shed import Shed, open_shed
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,6 @@ Call = Callable[..., Called]
 
 def _not_json(constant: str) -> None:
     raise AssertionError(f"{constant} is not JSON")
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 @pytest.fixture

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from runners.foresight import Foresight, check, foresee, smaller, verdict
 from storage.errors import UsageError
 from storage.project import TrainSection
 from storage.read.similar import PastPeak, peaks
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.write import runs as write_runs
 from tests.lessees import card
 
@@ -119,11 +117,6 @@ def test_a_run_of_two_gpus_needs_two_that_are_large_enough() -> None:
     sizes = {"gpu0": 80 * GB, "gpu1": 24 * GB}
     assert verdict(found, claim=None, sizes=sizes, gpus=2).fits == "surely not"
     assert verdict(found, claim=None, sizes={**sizes, "gpu2": 80 * GB}, gpus=2).fits == "yes"
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 def finished(shed: Shed, gb: int | None, *, ending: str = "done", kind: str = "pipeline", code: str = "now") -> int:

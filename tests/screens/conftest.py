@@ -1,4 +1,4 @@
-"""A shed of its own for each test, and tests that may be coroutines."""
+"""Settings of its own for each test, and tests that may be coroutines."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 
 
-@pytest.fixture
-def shed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shed:
+@pytest.fixture(autouse=True)
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's: neither those of who runs the tests, nor that of their terminal."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("NO_COLOR", raising=False)
-    return open_shed(tmp_path / "shed")
 
 
 @pytest.fixture

@@ -5,21 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from storage.errors import GateRefused, UsageError
 from storage.read import models as read_models
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.tables import ModelVersion
 from storage.write import models as write_models
 from storage.write import runs as write_runs
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 def version(shed: Shed, digest: str, *, passed: bool | None = True) -> ModelVersion:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from storage.errors import UsageError
 from storage.read import queue as read_queue
 from storage.read import runs as read_runs
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.tables import Run
 from storage.write import queue as write_queue
 from storage.write import runs as write_runs
 from storage.write.queue import Ask
 from storage.write.runs import NewRun
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 def queued(shed: Shed, **ask: object) -> Run:

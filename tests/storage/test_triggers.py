@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
 from storage.read import triggers as read_triggers
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.write import triggers as write_triggers
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 def watching(shed: Shed) -> int:

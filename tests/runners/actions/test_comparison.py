@@ -9,15 +9,10 @@ import pytest
 from runners.actions.comparison import compare, less_is_better
 from runners.actions.pipelines import run_pipeline
 from storage.errors import UsageError
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.write import runs as write_runs
 from tests.points import changed, points_project, write_points
 from tests.scenes import run_of
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 def ran(shed: Shed, project: Path, **params: object) -> int:

@@ -8,16 +8,11 @@ import pytest
 from runners.actions import dataset_rows, dataset_views, datasets
 from storage import profiles
 from storage.errors import DataInvalid, ShedError, UsageError
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.write import runs as write_runs
 from tests.scenes import run_of
 
 HOSTILE = 'a\x1b[31m,[red]b[/red],"c\nd"\n1,[bold]x,y\n'
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 @pytest.fixture

@@ -14,14 +14,9 @@ from storage.errors import DataInvalid, UsageError
 from storage.manifests import content_of
 from storage.project import check_project
 from storage.read import datasets as read_datasets
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 
 LONG_AGO = 1_600_000_000_000_000_000  # a fresh file's stat proves nothing yet
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 @pytest.fixture

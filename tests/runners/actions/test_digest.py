@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from runners.actions import digest as verbs
 from runners.alerting import reporting
 from storage.errors import UsageError
 from storage.read import digest as read_digest
-from storage.shed import Shed, current_user, open_shed
+from storage.shed import Shed, current_user
 from storage.tables import ModelVersion, Run, Sweep
 from storage.write import models as write_models
 from storage.write import rollouts as write_rollouts
@@ -20,11 +19,6 @@ from storage.write import seen
 from tests.scenes import dataset_version_of, model_version_of, run_of
 
 ME = current_user()
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 def changed(shed: Shed, run: Run, **fields: Any) -> Run:

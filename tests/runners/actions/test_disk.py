@@ -9,14 +9,9 @@ import pytest
 
 from runners.actions import garbage
 from runners.actions.disk import Disk, Part, Size, Usage
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.write import runs as write_runs
 from tests.scenes import dataset_version_of, model_version_of, run_of
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 def part(found: Usage, kind: str, name: str) -> Part:

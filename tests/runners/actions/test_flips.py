@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from runners.actions import flips as verbs
 from runners.actions.flips import Look
 from runners.evaluation import flipping
 from storage.errors import UsageError
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.write import models as write_models
 from tests.rivals import LATE, ROWS, hold_out, rival, rivals, serve
 from tests.scenes import run_of
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 def test_the_newest_version_is_compared_with_production_row_by_row(shed: Shed) -> None:

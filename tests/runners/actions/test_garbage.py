@@ -9,17 +9,12 @@ from runners.actions.garbage import Garbage, collect
 from runners.supervision import processes
 from storage.errors import ShedError, UsageError
 from storage.read import datasets, models
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.write import runs as write_runs
 from tests.scenes import dataset_version_of, model_version_of, run_of
 
 LATER = 2 * 3600.0
 MUCH_LATER = 3 * 86400.0
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 def kept_things(shed: Shed) -> list[Path]:

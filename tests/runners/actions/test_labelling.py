@@ -16,7 +16,7 @@ from runners.actions.labelling import Batch, Queue
 from storage.errors import UsageError
 from storage.project import load_project
 from storage.read import datasets as read_datasets
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.write import endpoints as write_endpoints
 from storage.write import models as write_models
 from tests.scenes import run_of
@@ -39,11 +39,6 @@ entry = "pipeline:train"
 [gate]
 metric = "auroc"
 """
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 @pytest.fixture

@@ -9,13 +9,8 @@ import pytest
 
 from runners.actions.monitoring import monitor
 from storage.errors import UsageError
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from tests import logged
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 def test_what_was_asked_as_in_training_shows_traffic_and_no_drift(shed: Shed, tmp_path: Path) -> None:

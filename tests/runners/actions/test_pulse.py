@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from runners.actions import predictions
 from runners.actions.pulse import Pulse, rate
 from runners.serving.figures import Figures
-from storage.shed import Shed, open_shed
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
+from storage.shed import Shed
 
 
 def test_a_beat_is_what_came_between_two_looks(shed: Shed) -> None:

@@ -14,16 +14,11 @@ from runners.actions.reproducing import Reproduced, reproduce, reproduce_beside
 from storage.errors import RunFailed, UsageError
 from storage.read import models as read_models
 from storage.read import runs as read_runs
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.tables import Run
 from tests.points import changed, points_project, write_points
 from tests.scenes import run_of
 from tests.waiting import until
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 @pytest.fixture

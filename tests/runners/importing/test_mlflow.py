@@ -19,15 +19,10 @@ from storage import metrics
 from storage.errors import DataInvalid, UsageError
 from storage.read import queue as read_queue
 from storage.read import runs as read_runs
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from tests.runners.importing.stores import Made, in_database, in_files
 
 Written = Callable[[list[Made]], Path]
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 @pytest.fixture(params=["files", "database"])

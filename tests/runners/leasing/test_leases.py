@@ -29,11 +29,6 @@ Start = Callable[..., Lessee]
 
 
 @pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
-
-
-@pytest.fixture
 def start(shed: Shed) -> Iterator[Start]:
     started: list[Lessee] = []
 

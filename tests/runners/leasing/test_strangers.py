@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -17,16 +16,11 @@ from runners.leasing.strangers import belonging, command_of, everyone, name_of, 
 from runners.supervision.childfile import Child
 from runners.supervision.processes import Identity, Seen, boot_id, identify, identify_self
 from storage.settings import Settings
-from storage.shed import Shed, current_user, open_shed
+from storage.shed import Shed, current_user
 from tests.lessees import card
 
 GB = 1_000_000_000
 PAUSE = [sys.executable, "-c", "import signal; print(flush=True); signal.pause()"]
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 @pytest.fixture

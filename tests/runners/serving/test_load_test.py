@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from runners.serving import loadtest
 from storage.errors import RunFailed
 from storage.serve_section import ServeSection
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from tests.served import version_of
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 def test_a_version_is_asked_at_an_endpoint_that_nobody_else_knows(shed: Shed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,15 +20,10 @@ from runners.supervision.processes import Identity
 from storage import predictions
 from storage.errors import RunFailed
 from storage.read import alerts as read_alerts
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.write import models as write_models
 from tests.served import ENDLESS, RECORD, endpoint, model_bytes, probability, project_with, version_of
 from tests.waiting import until
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 class Asking:

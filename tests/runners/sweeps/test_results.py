@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
-import pytest
 
 from runners.sweeps import results
 from runners.sweeps.results import Point
 from runners.userside.series import Writer
 from storage.metrics import Series
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.write import runs as write_runs
 from tests.runners.sweeps.test_study import search
 
@@ -21,11 +19,6 @@ from tests.runners.sweeps.test_study import search
 def series(*values: float) -> Series:
     steps = np.arange(10, 10 * len(values) + 10, 10, dtype=np.int64)
     return Series(steps, steps.astype(float), np.array(values))
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 def run(shed: Shed, values: dict[str, list[float]]) -> int:

@@ -14,7 +14,7 @@ from storage.read import alerts as read_alerts
 from storage.read import models as read_models
 from storage.read import runs as read_runs
 from storage.read import triggers as read_triggers
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.tables import Firing, ModelVersion, Run, Trigger
 from storage.trigger_section import Then
 from storage.write import endpoints as write_endpoints
@@ -26,11 +26,6 @@ from tests.scenes import run_of
 from tests.served import SIGNATURE, model_bytes
 
 CANARY = "[serve]\ncanary = { percent = 10, minutes = 30 }\n"
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 def project(tmp_path: Path, text: str = "") -> ProjectSpec:

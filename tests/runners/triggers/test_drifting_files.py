@@ -9,7 +9,7 @@ import pytest
 from runners.triggers import drifting
 from runners.triggers.measuring import Found
 from storage.project import ProjectSpec, load_project
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.tables import ModelVersion
 from tests import logged
 from tests.scenes import dataset_version_of
@@ -27,11 +27,6 @@ entry = "m:f"
 on = "drift"
 """
 LEARNT = {f"images/{kind}/{place}.png": b"%03d" % place for place in range(100) for kind in ("cat", "possum")}
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 @pytest.fixture

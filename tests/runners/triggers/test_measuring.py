@@ -7,22 +7,15 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-import pytest
-
 from runners.triggers.measuring import Found, Measuring
 from storage.project import ProjectSpec
 from storage.read import alerts as read_alerts
 from storage.read import triggers as read_triggers
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.tables import Firing
 from storage.trigger_section import TriggerSection
 from tests.runners.triggers.watched import Clock, firings, watched
 from tests.scenes import run_of
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 def began(shed: Shed, firing: Firing, *, at: float) -> None:

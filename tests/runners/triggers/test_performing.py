@@ -9,18 +9,13 @@ import pytest
 from runners.actions import datasets
 from runners.triggers import performing
 from storage.project import ProjectSpec, load_project
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from storage.tables import ModelVersion
 from storage.trigger_section import TriggerSection
 from tests import logged
 
 Served = tuple[ModelVersion, ProjectSpec, Path]
 SPEC = TriggerSection.model_validate({"on": "performance", "drop": 0.05, "window_hours": 1})
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 @pytest.fixture

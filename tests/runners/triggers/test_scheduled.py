@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from runners.triggers.scheduled import Schedule
-from storage.shed import Shed, open_shed
+from storage.shed import Shed
 from tests.runners.triggers.watched import Clock, firings, watched
 
 DAILY = '[[trigger]]\non = "schedule"\ncron = "30 2 * * *"\ntimezone = "Europe/Berlin"\n'
@@ -18,11 +18,6 @@ DAY = 24 * 3600.0
 
 def at(text: str) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
-
-
-@pytest.fixture
-def shed(tmp_path: Path) -> Shed:
-    return open_shed(tmp_path / "shed")
 
 
 def days(shed: Shed) -> list[str]:
