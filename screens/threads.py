@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from textual.dom import DOMNode
+
 from storage.errors import ShedError
 
 Result = TypeVar("Result")
@@ -43,6 +45,11 @@ async def beside(work: Callable[[], Result]) -> Result:
 
     threading.Thread(target=run, name="trainshed screen", daemon=True).start()
     return await ended
+
+
+def gone(node: DOMNode) -> bool:
+    """Whether a page or a widget is being taken away: its parts go first, and what was read for it has no place."""
+    return node._pruning
 
 
 def _told(err: BaseException) -> BaseException:

@@ -12,7 +12,7 @@ from screens.acting import Acting
 from screens.ink import Line, Span, escaped, folded, joined, span
 from screens.outlook import outlooks
 from screens.sections.charts import Asked, Found, hang, read
-from screens.threads import beside
+from screens.threads import beside, gone
 from screens.widgets.painted import Painted
 from screens.widgets.run_head import RunHead
 from screens.widgets.wall import Wall
@@ -98,6 +98,8 @@ class Glance(Acting, Vertical):
                     details, outlook, found = await beside(lambda s=shed, r=run_id, a=asked: _of(s, r, a))  # type: ignore[misc]
                 except TrainshedError:
                     continue  # it was forgotten meanwhile
+                if gone(self):
+                    return
                 self._show(details, outlook, found)
         finally:
             self._reading = False

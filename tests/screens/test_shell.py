@@ -30,30 +30,31 @@ async def test_q_leaves_with_0(shed: Shed) -> None:
     assert driven.app.return_value == 0
 
 
-class Left(RunPage):
-    """A page that is read only once its parts are taken away."""
+async def test_a_page_that_is_left_while_it_is_read_is_left_quietly(
+    shed: Shed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read arrives when its parts are gone already and it is not."""
+    parts_gone, answer = threading.Event(), RunPage.answer
 
-    left = threading.Event()
+    def late(page: RunPage, shed: Shed, question: Any) -> Any:
+        parts_gone.wait()
+        return answer(page, shed, question)
 
-    def answer(self, shed: Shed, question: Any) -> Any:
-        self.left.wait()
-        return super().answer(shed, question)
-
-    async def on_unmount(self) -> None:
-        self.left.set()
-        while self._asking:
+    async def wait_for_it(page: RunPage) -> None:
+        parts_gone.set()
+        while page._asking:
             await asyncio.sleep(0)
 
-
-async def test_a_page_that_is_left_while_it_is_read_is_left_quietly(shed: Shed) -> None:
-    page = Left(run_of(shed, "first").id or 0)
+    monkeypatch.setattr(RunPage, "answer", late)
+    monkeypatch.setattr(RunPage, "on_unmount", wait_for_it, raising=False)
+    page = RunPage(run_of(shed, "first").id or 0)
     async with driving(shed) as driven:
         await driven.app.push_screen(page)
         await driven.until(lambda: page._asking)
         driven.app.pop_screen()
         await driven.until(lambda: not page.is_running)
-        await driven.sees("needs you")
-    assert page.left.is_set() and page.answered == 0
+        await driven.sees("lately")
+    assert parts_gone.is_set() and page.answered == 0
 
 
 async def test_what_is_committed_elsewhere_is_seen(shed: Shed) -> None:
