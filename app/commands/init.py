@@ -49,6 +49,7 @@ def init(
 
 def _tell(out: Output, guess: Guess) -> None:
     """What was read out of the data that was there."""
+    comma = [column.name for column in guess.columns if column.decimal_comma]
     out.finish(target=guess.target, task=guess.task, numeric=guess.numeric, categorical=guess.categorical)
     out.fields(
         [
@@ -57,6 +58,7 @@ def _tell(out: Output, guess: Guess) -> None:
             ("task", guess.task),
             ("numeric", ", ".join(guess.numeric)),
             ("categorical", ", ".join(guess.categorical)),
+            ("query", f"makes numbers of {', '.join(comma)}, which have a decimal comma" if comma else ""),
             ("left out", "\n".join(f"{column}: {why}" for column, why in guess.left_out.items())),
             ("other files", ", ".join(guess.other_files)),
         ]

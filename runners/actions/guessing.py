@@ -31,7 +31,7 @@ DECIMAL_COMMA = r"[+-]?\d+(,\d+)?"
 class Column:
     """One column of the data: its type in the project's words, distinct values and share of nulls.
 
-    `decimal_comma`: a text, but each one a number as much of Europe writes it.
+    `decimal_comma`: the file holds texts, each one a number as much of Europe writes it; a query makes them numbers.
     """
 
     name: str
@@ -56,6 +56,16 @@ class Guess:
     time_column: str | None = None
     left_out: dict[str, str] = field(default_factory=dict)
     other_files: list[str] = field(default_factory=list)
+
+    @property
+    def query(self) -> str | None:
+        """What makes numbers of texts with a decimal comma; None where there are none."""
+        replaced = [
+            f"replace({identifier(column.name)}::varchar, ',', '.')::double as {identifier(column.name)}"
+            for column in self.columns
+            if column.decimal_comma
+        ]
+        return "select * replace (\n    " + ",\n    ".join(replaced) + "\n) from data" if replaced else None
 
 
 def data_files(folder: Path) -> list[Path]:
@@ -133,10 +143,13 @@ def _columns(con: duckdb.DuckDBPyConnection, select: str) -> tuple[list[Column],
     rows, per_column = row[0], [row[start : start + 3] for start in range(1, len(row), 3)]
     if not rows:
         raise DataInvalid("these files have no rows", expected="a table to learn from")
-    return [
-        Column(name, kinds[name], distinct, 1 - known / rows, kinds[name] == "text" and bool(of_numbers))
-        for name, (known, distinct, of_numbers) in zip(names, per_column, strict=True)
-    ], rows
+    columns = []
+    for name, (known, distinct, of_numbers) in zip(names, per_column, strict=True):
+        decimal_comma = kinds[name] == "text" and bool(of_numbers)
+        columns.append(
+            Column(name, "number" if decimal_comma else kinds[name], distinct, 1 - known / rows, decimal_comma)
+        )
+    return columns, rows
 
 
 def _target(columns: list[Column], wanted: str | None) -> Column:
@@ -176,7 +189,7 @@ def _task(con: duckdb.DuckDBPyConnection, select: str, target: Column, rows: int
             raise UsageError(
                 f'"{target.name}" has {distinct:,} different texts',
                 expected="a target with fewer classes",
-                todo="--target",
+                todo="choose another: --target COLUMN",
             )
         return "multiclass"
     return "multiclass" if target.kind == "integer" and distinct <= MOST_CLASSES else "regression"
@@ -199,9 +212,6 @@ def _place(found: Guess, column: Column) -> None:
         found.left_out[column.name] = f"a {column.kind}; take parts of it in a query, such as extract(month from …)"
     elif distinct < 2:
         found.left_out[column.name] = "always the same"
-    elif column.decimal_comma:
-        as_number = f"replace({identifier(column.name)}, ',', '.')::double"
-        found.left_out[column.name] = f"numbers with a decimal comma; a query makes them numbers: {as_number}"
     elif column.kind == "text" and (distinct > MOST_CATEGORIES or distinct > found.rows // 2):
         found.left_out[column.name] = f"about {distinct:,} different texts"
     elif column.kind == "text":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,8 @@ def predict(
                 if part.exists():
                     resumed += stop - start
                 else:
-                    found = _predicted(rows, session, signature, start, stop, threads)
+                    with _of_source(source):
+                        found = _predicted(rows, session, signature, start, stop, threads)
                     _write(part, rows, keep, found, start, stop)
                 if progress is not None:
                     progress(stop, total)
@@ -151,6 +153,19 @@ def _names(con: duckdb.DuckDBPyConnection, rows: str, source: Path) -> list[str]
         return list(column_types(con, rows))
     except duckdb.Error as err:
         raise DataInvalid(str(err).partition("\n")[0], place=str(source)) from None
+
+
+@contextmanager
+def _of_source(source: Path) -> Iterator[None]:
+    """What does not fit in the rows is told of the file that was given, not of our copy of it."""
+    try:
+        yield
+    except DataInvalid as err:
+        err.message = err.message.removeprefix("Conversion Error: ")
+        err.place = str(source)
+        err.expected = err.expected or "columns as the model was trained on them"
+        err.todo = err.todo or "where the project has a [dataset] query, apply it to the file first"
+        raise
 
 
 def _check_kept(con: duckdb.DuckDBPyConnection, rows: Path, keep: Sequence[str]) -> None:

@@ -50,7 +50,8 @@ class Standing:
 def create(folder: Path, template: str, *, name: str | None = None, target: str | None = None) -> Created:
     """Write a small project that works into `folder`, which is made where it is not there. No file is overwritten.
 
-    With the template `table` and data files in `folder`, trainshed.toml is filled from them.
+    With the template `table` or `command` and data files in `folder`, trainshed.toml is filled from them; a train.py
+    that is there already is the command's, and left alone.
 
     Raises:
         UsageError: for an unknown template, a wrong name, a target that is no column, or files in the way.
@@ -64,13 +65,17 @@ def create(folder: Path, template: str, *, name: str | None = None, target: str 
         )
     folder = folder.expanduser().absolute()
     name = checked_name(name, "project") if name else _name_from(folder)
-    own_data = template == "table" and folder.is_dir() and bool(guessing.data_files(folder))
+    own_data = template != "images" and folder.is_dir() and bool(guessing.data_files(folder))
     if target is not None and not own_data:
         raise UsageError("--target needs data files here", expected="csv, parquet or jsonl files in DIR or DIR/data")
     guess = guessing.guess(folder, target) if own_data else None
     suffix = _own_images(folder) if template == "images" else ""
     contents = _contents(template, with_data=not own_data and not suffix)
-    contents[FILE_NAME] = _filled(guess, name).encode() if guess else _adapted(contents[FILE_NAME], name, suffix)
+    if guess and template == "command" and (guess.task != "binary" or (folder / "train.py").exists()):
+        del contents["train.py"]  # ours is for two classes
+    contents[FILE_NAME] = (
+        _filled(guess, name, template).encode() if guess else _adapted(contents[FILE_NAME], name, suffix)
+    )
     check_project(tomllib.loads(contents[FILE_NAME].decode()), text=contents[FILE_NAME].decode())
     _write(folder, contents)
     return Created(folder, name, template, sorted(contents), guess)
@@ -130,7 +135,7 @@ def _adapted(toml: bytes, name: str, suffix: str) -> bytes:
     return toml.replace(b'"images/**/*.pgm"', _toml(f"images/**/*{suffix}").encode()) if suffix else toml
 
 
-def _filled(guess: Guess, name: str) -> str:
+def _filled(guess: Guess, name: str, template: str) -> str:
     """trainshed.toml around data that was there."""
     files = _toml(guess.globs[0] if len(guess.globs) == 1 else guess.globs)
     lines = [
@@ -138,12 +143,12 @@ def _filled(guess: Guess, name: str) -> str:
         "",
         "[project]",
         f"name = {_toml(name)}",
-        '# python = ".venv/bin/python"      # the interpreter that runs pipeline.py, when it is not trainshed\'s own',
+        '# python = ".venv/bin/python"      # the interpreter that runs your code, when it is not trainshed\'s own',
         "",
         "[dataset]",
         f"name = {_toml(name)}",
         f"files = {files}",
-        '# query = "select … from data where …"      # DuckDB SQL: the model\'s raw input and its target',
+        *_query(guess),
         "",
         "[checks]                           # what must hold before anything is trained; `warn` only tells",
         f"min_rows = {max(1, guess.rows // 2)}",
@@ -163,6 +168,21 @@ def _filled(guess: Guess, name: str) -> str:
         "validation = 0.1",
         "test = 0.2",
         "",
+        *_train(guess, template),
+        "",
+        "[gate]                             # every rule must hold before `production` moves",
+        *_gate(guess),
+        "beat_production_by = 0.0",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _train(guess: Guess, template: str) -> list[str]:
+    if template == "command":
+        given = (TEMPLATES / template / FILE_NAME).read_text(encoding="utf-8")
+        return given[given.index("[train]\n") : given.index("\n[gate]")].splitlines()
+    return [
         "[train]",
         'entry = "pipeline:train"',
         "gpus = 0                           # how many it wants; it gets the CPU where there is none",
@@ -172,13 +192,22 @@ def _filled(guess: Guess, name: str) -> str:
         "epochs = 20",
         f"batch_size = {64 if guess.rows < 20_000 else 1024}",
         "width = 64",
-        "",
-        "[gate]                             # every rule must hold before `production` moves",
-        *_gate(guess),
-        "beat_production_by = 0.0",
-        "",
     ]
-    return "\n".join(lines)
+
+
+def _query(guess: Guess) -> list[str]:
+    if guess.query is None:
+        return ['# query = "select … from data where …"      # DuckDB SQL: the model\'s raw input and its target']
+    return [
+        "# DuckDB SQL: the model's raw input and its target. Here it makes numbers of texts with a decimal comma.",
+        f"query = {_long(guess.query)}",
+    ]
+
+
+def _long(text: str) -> str:
+    """A TOML string of several lines, as it is read; escaped where it could not stand so."""
+    plain = "'''" not in text and text.replace("\n", "").isprintable()
+    return f"'''\n{text}'''" if plain else _toml(text)
 
 
 def _checks(guess: Guess) -> list[str]:

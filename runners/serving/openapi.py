@@ -53,11 +53,11 @@ def document(name: str, url: str, version: Version) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             "id": {"type": "string", "pattern": "^[0-9a-f]{24,40}$"},
-            "truth": {"type": ["string", "number", "boolean"]},
+            "truth": {"type": "number" if signature.task == "regression" else ["string", "number", "boolean"]},
             "row": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
         },
     }
-    taken = {"type": "object", "properties": {"taken": {"type": "integer"}}}
+    taken = {"type": "object", "properties": {"taken": {"type": "integer"}, "note": {"type": "string"}}}
     return {
         "openapi": "3.1.0",
         "info": {

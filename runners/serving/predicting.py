@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 
+from runners.evaluation.truths import truths as known_truths
+from runners.packaging.signature import Signature
 from runners.serving.door import Receive, Scope, Send, answer, answer_refused, body_of
 from runners.serving.form import UNREADABLE, Feeds, Form, malformed, records
 from runners.serving.predictionlog import Answered
@@ -17,6 +22,7 @@ from runners.serving.state import LONG_BODY, Current, Serving
 from runners.serving.wholes import decoded
 from runners.serving.wording import refused
 
+TOLD_CLASSES = 20
 REQUEST_ID = re.compile(r"[0-9a-f]{24,40}")
 
 _encode = msgspec.json.encode
@@ -83,14 +89,35 @@ async def feedback(serving: Serving, scope: Scope, receive: Receive, send: Send)
         for place, truth in enumerate(truths):
             if not REQUEST_ID.fullmatch(truth.id):
                 raise Refused(422, "no request id of this endpoint", "id", place)
+        note = _uncounted(truths, serving.current.loaded.signature)
         lines = [{"id": truth.id, "row": truth.row, "truth": truth.truth, "at": time.time()} for truth in truths]
         if not serving.log.truths(lines):
             raise Refused(503, "the disk does not keep up: nothing of this was taken", retry_s=1)
         serving.figures.add("feedback", len(truths))
-        await answer(send, _encode({"taken": len(truths)}))
+        await answer(send, _encode({"taken": len(truths), **({"note": note} if note else {})}))
     except Refused as err:
         count_refusal(serving, err)
         await answer_refused(send, err)
+
+
+def _uncounted(truths: Sequence[Truth], signature: Signature) -> str:
+    """What is said of truths that name no class of the model, which nobody can count; empty where all do.
+
+    Raises:
+        Refused: for a regression's truth that is no number.
+    """
+    known = known_truths([_told(truth.truth) for truth in truths], signature)
+    missing = np.flatnonzero(np.isnan(known)).tolist()
+    if not missing:
+        return ""
+    if signature.task == "regression":
+        raise Refused(422, "expected a number, with a decimal point", "truth", missing[0])
+    classes = ", ".join(signature.classes[:TOLD_CLASSES]) + (" …" if len(signature.classes) > TOLD_CLASSES else "")
+    return f"{len(missing)} kept, but not counted: no class of the model, which are {classes}"
+
+
+def _told(truth: str | float | bool) -> str:
+    return truth if isinstance(truth, str) else json.dumps(truth)
 
 
 def account(

@@ -98,3 +98,12 @@ def test_a_file_whose_header_has_a_name_twice_is_refused(shed: Shed, tmp_path: P
     rows.write_text("distance;carrier;Distance;day\n1.5;UA;2.5;1\n")
     with pytest.raises(DataInvalid, match='names the column "distance" 2 times: 1 and 3 of 4'):
         predicting.predict(shed, "delays", rows, tmp_path / "y.parquet")
+
+
+def test_a_value_that_does_not_fit_is_told_of_the_file_that_was_given(shed: Shed, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text('distance;carrier;day\n"80,15";UA;1\n')
+    with pytest.raises(DataInvalid) as caught:
+        predicting.predict(shed, "delays", rows, tmp_path / "y.parquet")
+    assert caught.value.place == str(rows) and "'80,15'" in caught.value.message and "distance" in caught.value.message
+    assert "[dataset] query" in caught.value.todo

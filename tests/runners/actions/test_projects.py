@@ -7,8 +7,10 @@ import pytest
 
 from runners.actions.guessing import guess
 from runners.actions.projects import KINDS, create, standing
+from storage import frames
 from storage.errors import DataInvalid, UsageError
 from storage.project import load_project
+from storage.reading import Source
 from storage.shed import open_shed
 from tests.scenes import run_of
 
@@ -121,11 +123,15 @@ def test_the_task_follows_from_the_target(values: list[str], task: str, tmp_path
     assert guess(tmp_path, "y").task == task
 
 
-def test_numbers_with_a_decimal_comma_are_left_out_with_what_makes_them_numbers(tmp_path: Path) -> None:
-    csv(tmp_path / "flats.csv", "m²;rooms;y", [f"{i},5;{i % 4};{i}" for i in range(50)])
-    found = guess(tmp_path, "y")
-    assert found.numeric == ["rooms"]
-    assert found.left_out["m²"].endswith("""replace("m²", ',', '.')::double""")
+def test_texts_with_a_decimal_comma_are_made_numbers_by_the_query_the_target_too(tmp_path: Path) -> None:
+    csv(tmp_path / "flats.csv", "m² all;rooms;price", [f"{i},5;{i % 4};{3 * i},25" for i in range(50)])
+    created = create(tmp_path, "table")
+    assert created.guess is not None and (created.guess.task, created.guess.target) == ("regression", "price")
+    assert created.guess.numeric == ["m² all", "rooms"]
+    dataset = load_project(tmp_path).dataset
+    with frames.connect({"data": [Source(tmp_path / "flats.csv", "flats.csv")]}, dataset.query) as con:
+        found = frames.query(con, 'select "m² all", rooms, price from data order by 1 limit 2')[1]
+    assert found == [(0.5, 0, 0.25), (1.5, 1, 3.25)]
 
 
 def test_a_guessed_target_is_said_to_be_a_guess(tmp_path: Path) -> None:
@@ -171,6 +177,18 @@ def test_column_names_from_outside_are_only_text(tmp_path: Path) -> None:
     spec = load_project(tmp_path)
     assert spec.features is not None and spec.features.numeric == [evil]
     assert spec.dataset.files == "o'dd.csv"
+
+
+def test_a_command_takes_the_data_and_the_program_that_are_there(tmp_path: Path) -> None:
+    csv(tmp_path / "data" / "trips.csv", "km,rain,minutes", [f"{i / 3},{i % 2 > 0},{i * 1.5}" for i in range(60)])
+    (tmp_path / "train.py").write_text("print('mine')\n")
+    made = create(tmp_path, "command")
+    spec = load_project(tmp_path)
+    assert made.files == ["trainshed.toml"] and (tmp_path / "train.py").read_text() == "print('mine')\n"
+    assert spec.features is not None and (spec.features.target, spec.features.task) == ("minutes", "regression")
+    assert spec.dataset.files == "data/*.csv" and spec.train.command == "python train.py --lr {lr} --epochs {epochs}"
+    people(tmp_path / "other")
+    assert create(tmp_path / "other", "command").files == ["train.py", "trainshed.toml"]
 
 
 def test_images_that_are_there_are_used(tmp_path: Path) -> None:

@@ -287,6 +287,13 @@ def test_no_request_that_the_documentation_allows_or_forbids_breaks_it(client: h
     assert client.post("/predict", json=RECORD).status_code == 200
 
 
+def test_a_truth_that_names_no_class_of_the_model_is_kept_and_said_not_to_count(client: httpx.Client) -> None:
+    found = client.post("/predict", json=[RECORD, RECORD]).json()
+    several = [{"id": found["id"], "row": 0, "truth": "late"}, {"id": found["id"], "row": 1, "truth": 0.0}]
+    note = "1 kept, but not counted: no class of the model, which are false, true"
+    assert client.post("/feedback", json=several).json() == {"taken": 2, "note": note}
+
+
 def test_the_truth_joins_its_prediction_in_the_log(client: httpx.Client, shed: Shed) -> None:
     found = client.post("/predict", json=[RECORD, {**RECORD, "carrier": "AA"}]).json()
     assert client.post("/feedback", json={"id": found["id"], "row": 1, "truth": True}).json() == {"taken": 1}
