@@ -40,6 +40,8 @@ NOUNS = {
     "agent": "Your background process, which starts queued runs.",
     "gpus": "GPUs and CPU slots: who holds them, and how they do.",
     "disk": "What takes the disk, and what gc would free.",
+    "export": "Take runs, models and data out of the shed.",
+    "import": "Take in runs of MLflow, or of another shed.",
     "lineage": "Walk any id back to its files, and on to what came of it.",
     "gc": "Remove files in the shed that nothing refers to.",
 }
@@ -152,6 +154,7 @@ def door(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
     """From raw files through a gate to production, in one terminal."""
+    gc.freeze()  # what was imported stays: one look for garbage through all of it takes a tenth of a short command
     gc.enable()
     scope = scope_of(context)
     given = [n for n, v in (("--set", set_), ("--until", until), ("--name", name), ("--tag", tag)) if v]
@@ -179,9 +182,7 @@ def main() -> NoReturn:
     code = run(sys.argv[1:])
     if any(thread.daemon for thread in threading.enumerate()):
         _leave_at_once(code)  # the screen was left as it read: DuckDB aborts an interpreter that ends meanwhile
-    if "duckdb" in sys.modules:
-        gc.unfreeze()  # its bindings call a leak what is not collected, on the terminal that was just given back
-    else:
+    if "duckdb" not in sys.modules:  # its bindings call a leak what is not collected, on the terminal just given back
         gc.freeze()  # as it ends the interpreter looks for garbage three times: a sixth of a short command
     sys.exit(code)
 
@@ -206,6 +207,7 @@ def run(args: list[str]) -> int:
     except BaseException as err:
         code = _explained(err, scope)
     finally:
+        gc.unfreeze()
         gc.enable()
         scope.close()
     scope.out.finished(code)

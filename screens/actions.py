@@ -258,6 +258,7 @@ ACTIONS = (
     Action("queue.last", "J", "last", "Let it start behind your other runs that wait.", shown=False),
     Action("queue.priority", "P", "priority", "Give it another priority among everybody's runs.", shown=False),
     Action("queue.tag", "T", "tag", "File the run, or those marked, under a word."),
+    Action("queue.export", "E", "export", "Write the run, or those marked, as tables for any tool.", shown=False),
     Action("queue.walk_back", "t", "walk back", "From the run back to the files that caused it.", shown=False),
     Action("queue.remove", "X", "remove", "Forget the run: its rows, series, log and checkpoints.", shown=False),
     Action("run.note", "N", "note", "Add a remark to the run."),

@@ -31,10 +31,12 @@ VERBS = (
     "priority",
     "relaunch",
     "tag",
+    "export",
     "remove",
     "walk_back",
 )
 ONE_BY_ONE = ("relaunch", "walk_back", "reproduce")
+FROM_CODE = ("resume", "requeue", "relaunch", "reproduce")  # what begins with the code that a run froze
 
 
 class Queueing(View[Question, Answer], Generic[Question, Answer]):
@@ -150,6 +152,19 @@ class Queueing(View[Question, Answer], Generic[Question, Answer]):
         about: list[Line] = [line("A filter finds them: ", Span("tag=baseline", "accent"))]
         self.app.push_screen(Asking(f"tag {named(ids)}", lines=about, placeholder="baseline"), file)
 
+    def do_export(self) -> None:
+        ids = list(self.chosen())
+
+        def export(text: str | None) -> None:
+            if text:
+                self._carry_out(lambda shed: _export(shed, ids, text), lambda told: told)
+
+        about: list[Line] = [
+            [Span("Params, every point of the metrics, tags and notes as Parquet, in a new directory.", "dim")],
+            line("It is read back by ", Span("trainshed import", "accent"), "."),
+        ]
+        self.app.push_screen(Asking(f"export {named(ids)} into", lines=about, placeholder="runs/", needed=True), export)
+
     def do_remove(self) -> None:
         ids = self._fitting("remove")
 
@@ -198,10 +213,13 @@ def project_folder(shell: Shell, of: Run | Sweep) -> Path | None:
 def refusal(name: str, run: Run) -> str:
     """Why this cannot be done with a run, as a sentence; empty when it can."""
     from storage.shed import current_user
+    from storage.tables import IMPORTED
 
     its, mine = f"Run {run.id} is {run.status}", run.user == current_user()
     if name == "stop" and run.status not in ("running", "queued"):
         return f"{its}: there is nothing to stop."
+    if name in FROM_CODE and run.kind == IMPORTED:
+        return f"Run {run.id} was imported: the code that it ran is not here."
     if name == "resume":
         if run.status not in ("failed", "stopped"):
             return f"{its}; only one that failed or was stopped goes on."
@@ -253,6 +271,13 @@ def _tag(shed: Shed, ids: list[int], tags: list[str]) -> None:
 
     for run_id in ids:
         runs.add_tags(shed, run_id, tuple(tags))
+
+
+def _export(shed: Shed, ids: list[int], folder: str) -> str:
+    from runners.actions import exporting
+
+    done = exporting.export(shed, [str(run_id) for run_id in ids], Path(folder))
+    return f"{named(ids)}: {done.points:,} points in {done.folder}"
 
 
 def _remove(shed: Shed, ids: list[int]) -> None:

@@ -177,7 +177,7 @@ def followed(context: typer.Context, run_id: int) -> None:
 
     told = Told(out)
     found = run_verbs.details(shed, run_id).row.run
-    command = found.kind == "command"
+    command = found.kind != "pipeline"
     stages = STAGES[: STAGES.index(found.until) + 1] if found.until in STAGES else STAGES
     head = f"run {run_id}  {found.name}  {found.status}"
     try:

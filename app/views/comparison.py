@@ -14,6 +14,7 @@ from runners.actions.comparison import Comparison
 from runners.comparing.surroundings import Values
 from screens import figures
 from screens.inert import inert
+from storage.tables import IMPORTED
 
 SHOWN_LINES = 300  # of all code diffs, on a screen
 WIDEST = 40  # characters of one value in a table; the other formats have all
@@ -100,7 +101,9 @@ def show_tables(out: Output, found: Comparison) -> None:
             out.say("  " + sentence)
     _code(out, found)
     if not (any(parts.values()) or found.data or found.code):
-        out.say("\ncode, data, settings and environment are the same")
+        imported = any(row.run.kind == IMPORTED for row in found.runs)
+        same = "code, data, settings and environment are the same"
+        out.say("\n" + ("of an imported run nothing else is known" if imported else same))
 
 
 def _metrics(out: Output, found: Comparison) -> None:
@@ -112,6 +115,8 @@ def _metrics(out: Output, found: Comparison) -> None:
         cells = [Styled(t + mark, "green") if i in metric.best else t + pad for i, t in enumerate(texts)]
         rows.append([metric.name, *cells])
     _table(out, found, "metric", rows)
+    if not found.same_rows:
+        out.say(f"{mark.strip()} the best among runs on the same test rows: which they had is told under origin", "dim")
 
 
 def _code(out: Output, found: Comparison) -> None:

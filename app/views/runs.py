@@ -9,7 +9,7 @@ from app.views.facts import last, run_facts, run_status, seconds, stage_facts, s
 from runners.actions.runs import RunDetails, shown_metrics
 from screens import figures
 from storage.read.runs import RunRow
-from storage.tables import Run
+from storage.tables import IMPORTED, Run
 
 
 def show_details(out: Output, found: RunDetails) -> None:
@@ -51,7 +51,6 @@ def show_details(out: Output, found: RunDetails) -> None:
 def _head(found: RunDetails) -> list[tuple[str, Any]]:
     run = found.row.run
     took = run.ended_at - run.started_at if run.ended_at and run.started_at else None
-    code = f"{run.commit[:12]}{' with changes' if run.dirty else ''}" if run.commit else f"{run.code[:12]} (no commit)"
     return [
         ("status", run_status(run)),
         ("next", "the same command takes it up again" if run_status(run).value == "left alone" else None),
@@ -66,12 +65,19 @@ def _head(found: RunDetails) -> list[tuple[str, Any]]:
         ("devices", ", ".join(run.devices)),
         ("by", f"{run.user} on {run.host}"),
         ("set off by", found.set_off_by),
-        ("code", code),
+        ("code", _code(run)),
         ("branch", run.branch),
         ("seed", str(run.seed)),
         ("tags", ", ".join(found.row.tags)),
         ("files", str(found.directory)),
     ]
+
+
+def _code(run: Run) -> str:
+    changes = " with changes" if run.dirty else ""
+    if run.kind == IMPORTED:
+        return f"not here; {run.commit[:12]}{changes}" if run.commit else "not here"
+    return f"{run.commit[:12]}{changes}" if run.commit else f"{run.code[:12]} (no commit)"
 
 
 def _memory(run: Run) -> str:

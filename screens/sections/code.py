@@ -45,12 +45,18 @@ class Code(Section):
         return Frozen(run_files.diff(shed, run_id), sorted(files), list(skipped))
 
     def show(self, details: Seen, answer: Frozen) -> None:
+        from storage.tables import IMPORTED
+
         run = details.run.row.run
         lines: list[Line] = []
         if run.commit:
             lines.append(
                 line(Span("commit  ", "dim"), span(run.commit), span(f"  on {run.branch}" if run.branch else ""))
             )
+        if run.kind == IMPORTED:
+            lines.append([Span("The run was imported: the code that it ran is not here.", "dim")])
+            self.query_one(Lines).show(lines)
+            return
         lines.append(line(Span("code    ", "dim"), span(run.code)))
         lines.append([])
         if answer.diff:

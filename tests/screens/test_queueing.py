@@ -8,11 +8,14 @@ import pytest
 
 from runners.actions import queueing
 from screens.dialogs import Agreeing
+from screens.queueing import refusal
 from screens.run import RunPage
 from screens.runs import Runs
 from storage.read import queue as read_queue
 from storage.read import runs as read_runs
 from storage.shed import Shed
+from storage.write import imported
+from storage.write.imported import Imported
 from tests.scenes import run_of
 from tests.screens.driving import Driven, driving
 
@@ -191,3 +194,24 @@ async def test_any_command_is_queued_from_runs(busy: Shed, tmp_path: Path) -> No
         await driven.sees("run 1 waits for its turn")
         run = read_runs.run(busy, 1)
         assert (run.kind, run.name, run.project_dir) == ("command", "true", str(tmp_path))
+
+
+async def test_marked_runs_are_written_as_tables(shed: Shed, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        run_of(shed, name)
+    async with driving(shed) as driven:
+        await in_runs(driven)
+        await driven.press("space", "space", "E")
+        await driven.sees("export 2 runs into")
+        await driven.type(str(tmp_path / "out"))
+        await driven.press("enter")
+        await driven.until(lambda: (tmp_path / "out" / "runs.parquet").exists())
+        await driven.sees("2 runs: 0 points in")
+
+
+@pytest.mark.parametrize("verb", ["resume", "requeue", "relaunch", "reproduce"])
+def test_nothing_begins_with_the_code_of_an_imported_run(shed: Shed, verb: str) -> None:
+    run_id = imported.add(shed, Imported("mlflow:a", "old", "p", "ana", "mlflow", "failed", 1e9, 1e9, 1e9 + 1))
+    run = read_runs.run(shed, run_id or 0)
+    assert refusal(verb, run) == f"Run {run_id} was imported: the code that it ran is not here."
+    assert refusal("remove", run) == ""

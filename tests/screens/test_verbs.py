@@ -44,6 +44,9 @@ REACHED = {
     "endpoints tokens list": "serving.tokens",
     "endpoints tokens revoke": "tokens.revoke",
     "exec": "runs.command",
+    "export data": "data.export",
+    "export models": "models.export",
+    "export runs": "queue.export",
     "gc": "machine.free",
     "gpus": "app.machine",
     "label answer": "serving.label",
@@ -107,6 +110,7 @@ ELSEWHERE = {
     "agent": "it comes and goes by itself; what it does stands in Home, Triggers and Machine",
     "doctor": "it looks at the terminal before the app is in it",
     "endpoints install": "it writes a unit for systemd, once a machine",
+    "import": "it brings a history along once, before there is anything to look at",
     "init": "it makes the directory that the app is then started in",
     "test": "it runs the project's own tests, for an editor or CI",
 }
