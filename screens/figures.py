@@ -70,7 +70,7 @@ def ago(at: float, now: float | None = None) -> str:
         if amount < limit:
             return f"{int(amount)} {unit} ago"
         amount /= limit
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+    return datetime.fromtimestamp(at, UTC).date().isoformat()
 
 
 def iso(at: float | None) -> str | None:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from screens import figures
 from screens.charts.sparkline import sparkline
@@ -25,68 +25,127 @@ SWEEP_TAG = re.compile(r"sweep-\d+")
 LONG = 8  # characters of a param beyond which a number is rounded
 
 
-def told(
-    found: Found, marked: list[int], sparks: dict[int, list[float | None]], *, now: float
-) -> tuple[list[Column], list[Row]]:
-    """Columns and rows of the table."""
-    rows = found.listing.rows
-    with_project = found.asked.project is None
-    params = varying([row.params for row in rows])
-    tagged = any(own_tags(row) for row in rows)
-    columns = [
-        Column("", width=1),
-        Column("run", "r", least=3),
-        Column("name", grow=True, least=10, wants=24, most=44),
-        *([Column("project", most=20, rank=3, role="dim")] if with_project else []),
-        Column("user", most=12, rank=4, role="dim"),
-        Column("status", least=13, rank=8),
-        *([Column("tags", most=18, rank=6, role="dim")] if tagged else []),
-        *([Column(found.metric, "r", least=6, rank=7)] if found.metric else []),
-        *([Column("", width=SPARK, rank=3)] if found.metric else []),
-        *(Column(name, "r", most=10, rank=2, role="dim") for name in params),
-        Column("took", "r", rank=2, role="dim"),
-        Column("started", "r", rank=5, role="dim"),
-    ]
-    parts = Parts(params, tagged=tagged, with_project=with_project)
-    return columns, [
-        Row(
-            row.run.id or 0,
-            tuple(_cells(row, found, parts, sparks.get(row.run.id or 0), now)),
-            marked=row.run.id in marked,
+class RunTable:
+    """Makes the rows, and keeps those of which nothing has changed: most runs of a list ended long ago."""
+
+    def __init__(self) -> None:
+        self._parts: Parts | None = None
+        self._kept: dict[int, tuple[Facts, Row]] = {}
+
+    def told(
+        self, found: Found, marked: list[int], sparks: dict[int, list[float | None]], *, now: float
+    ) -> tuple[list[Column], list[Row]]:
+        """Columns and rows of the table."""
+        runs = found.listing.rows
+        tags = [own_tags(row) for row in runs]
+        parts = Parts(
+            tuple(varying([row.params for row in runs])), any(tags), found.asked.project is None, found.metric
         )
-        for row in rows
-    ]
+        before = self._kept if parts == self._parts else {}
+        self._parts, self._kept = parts, {}
+        for row, own in zip(runs, tags, strict=True):
+            run_id = row.run.id or 0
+            facts = _facts(row, found, parts, own, sparks.get(run_id), run_id in marked, now)
+            known = before.get(run_id)
+            same = known is not None and known[0] == facts
+            self._kept[run_id] = known if known and same else (facts, _row(run_id, facts, parts))
+        return _columns(parts), [row for _, row in self._kept.values()]
 
 
 @dataclass(frozen=True)
 class Parts:
     """Which of the columns there are that not every list has."""
 
-    params: list[str]
+    params: tuple[str, ...]
     tagged: bool
     with_project: bool
+    metric: str
 
 
-def _cells(row: RunRow, found: Found, parts: Parts, points: list[float | None] | None, now: float) -> Iterator[Line]:
-    run = row.run
-    status = "left alone" if (run.id or 0) in found.left_alone else run.status
-    yield [glyph(status)]
-    yield [Span(str(run.id), "dim")]
-    yield [span(run.name)]
+class Facts(NamedTuple):
+    """All that the row of a run is made of."""
+
+    name: str
+    project: str
+    user: str
+    status: str
+    progress: float | None
+    begins: str
+    tags: list[str]
+    value: float | None
+    points: list[float | None] | None
+    params: tuple[str, ...]
+    took: str
+    started: str
+    marked: bool
+
+
+def _facts(
+    row: RunRow,
+    found: Found,
+    parts: Parts,
+    tags: list[str],
+    points: list[float | None] | None,
+    marked: bool,
+    now: float,
+) -> Facts:
+    run, run_id = row.run, row.run.id or 0
+    return Facts(
+        name=run.name,
+        project=run.project,
+        user=run.user,
+        status="left alone" if run_id in found.left_alone else run.status,
+        progress=run.progress,
+        begins=begins(found.outlooks.get(run_id), now - found.at),
+        tags=tags,
+        value=metric_value(row, parts.metric) if parts.metric else None,
+        points=points,
+        params=tuple(row.params.get(name, "") for name in parts.params),
+        took=took(row, now),
+        started=figures.ago(run.started_at or run.created_at, now),
+        marked=marked,
+    )
+
+
+def _columns(parts: Parts) -> list[Column]:
+    return [
+        Column("", width=1),
+        Column("run", "r", least=3),
+        Column("name", grow=True, least=10, wants=24, most=44),
+        *([Column("project", most=20, rank=3, role="dim")] if parts.with_project else []),
+        Column("user", most=12, rank=4, role="dim"),
+        Column("status", least=13, rank=8),
+        *([Column("tags", most=18, rank=6, role="dim")] if parts.tagged else []),
+        *([Column(parts.metric, "r", least=6, rank=7)] if parts.metric else []),
+        *([Column("", width=SPARK, rank=3)] if parts.metric else []),
+        *(Column(name, "r", most=10, rank=2, role="dim") for name in parts.params),
+        Column("took", "r", rank=2, role="dim"),
+        Column("started", "r", rank=5, role="dim"),
+    ]
+
+
+def _row(run_id: int, facts: Facts, parts: Parts) -> Row:
+    return Row(run_id, tuple(_cells(run_id, facts, parts)), marked=facts.marked)
+
+
+def _cells(run_id: int, facts: Facts, parts: Parts) -> Iterator[Line]:
+    yield [glyph(facts.status)]
+    yield [Span(str(run_id), "dim")]
+    yield [span(facts.name)]
     if parts.with_project:
-        yield [span(run.project)]
-    yield [span(run.user)]
-    yield state(row, status, begins(found.outlooks.get(run.id or 0), now - found.at))
+        yield [span(facts.project)]
+    yield [span(facts.user)]
+    yield state(facts.status, facts.progress, facts.begins)
     if parts.tagged:
-        yield [span(" ".join(own_tags(row)))]
-    if found.metric:
-        value = metric_value(row, found.metric)
-        yield [] if value is None else [Span(figures.number(value), "bold")]
-        yield [sparkline(points, SPARK, "running" if run.status == "running" else "dim")] if points else []
-    for name in parts.params:
-        yield [span(brief(row.params.get(name, "")))]
-    yield [Span(took(row, now))]
-    yield [Span(figures.ago(run.started_at or run.created_at, now))]
+        yield [span(" ".join(facts.tags))]
+    if parts.metric:
+        yield [] if facts.value is None else [Span(figures.number(facts.value), "bold")]
+        role = "running" if facts.status == "running" else "dim"
+        yield [sparkline(facts.points, SPARK, role)] if facts.points else []
+    for text in facts.params:
+        yield [span(brief(text))]
+    yield [Span(facts.took)]
+    yield [Span(facts.started)]
 
 
 def own_tags(row: RunRow) -> list[str]:
@@ -129,12 +188,12 @@ def brief(text: str) -> str:
         return text
 
 
-def state(row: RunRow, status: str, begins: str = "") -> Line:
+def state(status: str, progress: float | None, begins: str = "") -> Line:
     """How far it is, when it begins, or how it ended."""
     if status == "queued" and begins:
         return [Span(f"queued, {begins}", role_of(status))]
-    if status == "running" and row.run.progress is not None:
-        return [*bar(row.run.progress, 8), Span(f" {row.run.progress * 100:3.0f} %")]
+    if status == "running" and progress is not None:
+        return [*bar(progress, 8), Span(f" {progress * 100:3.0f} %")]
     return [Span(status, role_of(status))]
 
 

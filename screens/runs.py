@@ -22,7 +22,7 @@ from screens.ink import Line, Span, escaped, span
 from screens.marking import Marking
 from screens.outlook import outlooks
 from screens.queueing import Queueing, queued
-from screens.run_table import SPARK, gate_metric, told, varying
+from screens.run_table import SPARK, RunTable, gate_metric, varying
 from screens.widgets.glance import Glance
 from screens.widgets.grid import AHEAD, Grid
 
@@ -84,6 +84,7 @@ class Runs(Marking[Asked, Found], Queueing[Asked, Found]):
         self.all_projects = False
         self._window = (0, 2 * AHEAD)
         self._found: Found | None = None
+        self._table = RunTable()
         self._sparks: dict[int, list[float | None]] = {}
         self._resting: Timer | None = None
         self._goal: int | None = None  # a run that comes under the cursor once it has been read
@@ -138,7 +139,7 @@ class Runs(Marking[Asked, Found], Queueing[Asked, Found]):
         found = self._found
         if found is None:
             return
-        columns, rows = told(found, self.marked, self._sparks, now=time.time())
+        columns, rows = self._table.told(found, self.marked, self._sparks, now=time.time())
         grid = self.query_one(Grid)
         grid.empty = self._nothing(found)
         grid.show(rows, total=found.listing.total, first=found.asked.first, columns=columns)

@@ -12,7 +12,6 @@ from runners.agency.home import Home
 from runners.alerting import addresses
 from runners.alerting.sending import send
 from storage.errors import RunFailed, UsageError
-from storage.project import load_project
 from storage.read import alerts as read_alerts
 from storage.shed import Shed, current_user
 from storage.tables import Alert
@@ -50,6 +49,8 @@ def attempt(shed: Shed, project_dir: Path) -> Tested:
         UsageError: where there is none.
         RunFailed: with each that did not take it.
     """
+    from storage.project import load_project
+
     spec = load_project(project_dir)
     home = Home(shed)
     missing = addresses.keep(home, spec.project.name, spec.alerts, project_dir, os.environ)

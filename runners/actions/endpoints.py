@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runners.actions import serve_rules
 from runners.agency import session
 from runners.agency.home import Home
 from runners.serving import figures, ports, standing, tokens
@@ -26,7 +25,6 @@ from storage.errors import RunFailed, TrainshedError, UsageError
 from storage.read import endpoints as read_endpoints
 from storage.read import models as read_models
 from storage.read import rollouts as read_rollouts
-from storage.serve_section import of_endpoint
 from storage.shed import Shed, current_user
 from storage.tables import Endpoint
 from storage.write import endpoints as write_endpoints
@@ -265,6 +263,8 @@ def _asked_for(
     settings: Mapping[str, Any],
 ) -> tuple[Endpoint, str, socket.socket]:
     """The endpoint's row, a token where it has none yet, and its socket."""
+    from runners.actions import serve_rules  # all of trainshed.toml: who only looks at endpoints needs none of it
+
     before = read_endpoints.find(shed, name)
     alias = alias or (before.alias if before is not None else "production")
     version = read_models.version(shed, model, alias)
@@ -378,6 +378,8 @@ def _supervised(shed: Shed, name: str) -> bool:
 
 
 def _url(endpoint: Endpoint) -> str:
+    from storage.serve_section import of_endpoint
+
     try:
         return ports.url(of_endpoint(endpoint.name, endpoint.settings), endpoint.port)
     except UsageError:  # a newer trainshed wrote them: the others are told, and of this one what is known

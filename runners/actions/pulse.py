@@ -61,6 +61,11 @@ class Pulse:
         self._folder = shed.root / "endpoints"
         self._known: dict[str, _Known] = {}
 
+    @property
+    def beating(self) -> bool:
+        """Whether there are endpoints to look at."""
+        return self._folder.is_dir() and any(self._folder.iterdir())
+
     def look(self) -> None:
         """Read the counters once more."""
         for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else []:

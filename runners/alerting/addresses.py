@@ -10,12 +10,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runners.agency.home import Home
 from storage.durable import write_whole
 from storage.errors import UsageError
 from storage.names import checked_name
-from storage.trigger_section import AlertsSection
+
+if TYPE_CHECKING:
+    from storage.trigger_section import AlertsSection
 
 SEPARATOR = re.compile(r"[\s,]+(?=[a-z][a-z0-9+.-]*://)")
 
@@ -51,6 +54,8 @@ def keep(home: Home, project: str, section: AlertsSection, project_dir: Path, en
 
 def find(home: Home, project: str) -> Book | None:
     """Where alerts of a project go; None where its user never said so."""
+    from storage.trigger_section import AlertsSection
+
     try:
         told = json.loads(_path(home, project).read_bytes())
     except (OSError, ValueError):

@@ -9,10 +9,13 @@ import socket
 import ssl
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runners.supervision.processes import all_pids, look
 from storage.errors import UsageError
-from storage.serve_section import ServeSection
+
+if TYPE_CHECKING:
+    from storage.serve_section import ServeSection
 
 FIRST, LAST = 8123, 8222
 BACKLOG = 4096

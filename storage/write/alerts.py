@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import socket
 import time
+from typing import TYPE_CHECKING
 
 from sqlmodel import col, select
 
 from storage.shed import Shed, current_user
 from storage.tables import Alert
-from storage.trigger_section import Severity
+
+if TYPE_CHECKING:
+    from storage.trigger_section import Severity
 
 REPORT = "report"  # the subject of one
 SAME_FOR_S = 24 * 3600.0  # the same trouble after so long is told again, acknowledged or not
