@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -37,8 +37,12 @@ class CheckResult:
         return asdict(self)
 
 
-def file_checks(manifest: Manifest) -> Iterator[CheckResult]:
-    """Every file of a table must have the columns and types that most of its files have."""
+def file_checks(manifest: Manifest, needed: Collection[str] | None = None) -> Iterator[CheckResult]:
+    """Every file of a table must have the columns and types that most of its files have.
+
+    A column that some files lack is null there: it stops the pipeline where it is `needed` (None: any may be), else it
+    is only told.
+    """
     for table, entries in manifest.tables.items():
         schemas: dict[str, list[str]] = {}
         for entry in entries:
@@ -51,21 +55,25 @@ def file_checks(manifest: Manifest) -> Iterator[CheckResult]:
             if schema == usual:
                 continue
             found = {column.name: column.type for column in manifest.schemas[schema]}
-            for text in _differences(expected, found):
-                yield CheckResult(f"schema of {table}", "stop", False, len(paths), f"{', '.join(paths[:3])}: {text}")
+            for column, text in _differences(expected, found):
+                further = column not in expected or column not in found
+                on_fail = "warn" if further and (column not in (expected if needed is None else needed)) else "stop"
+                text = f"{', '.join(paths[:3])}: {text}"
+                yield CheckResult(f"schema of {table}", on_fail, False, len(paths), text)
 
 
-def _differences(expected: Mapping[str, str], found: Mapping[str, str]) -> Iterator[str]:
+def _differences(expected: Mapping[str, str], found: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Column → how it differs."""
     extra = [name for name in found if name not in expected]
     for name, kind in expected.items():
         if name not in found:
             # A number column read as an integer one is no difference: it only holds whole numbers in this file.
             near = nearest(name, extra).removeprefix("did you mean ").rstrip("?")
-            yield f'column "{name}" is missing' + (f"; {near} is new" if near else "")
+            yield name, f'column "{name}" is missing' + (f"; {near} is new" if near else "")
         elif found[name] != kind and {found[name], kind} != {"integer", "number"}:
-            yield f'column "{name}" is {found[name]}, in the other files {kind}'
+            yield name, f'column "{name}" is {found[name]}, in the other files {kind}'
     for name in extra:
-        yield f'column "{name}" is not in the other files'
+        yield name, f'column "{name}" is not in the other files'
 
 
 def required_columns(spec: ProjectSpec) -> dict[str, str]:

@@ -61,17 +61,18 @@ def summary(facts: dict[str, Any]) -> str:
 
 
 def _table_results(context: Context, out: Path) -> list[CheckResult]:
-    results = list(checks.file_checks(context.manifest))
-    if results:
-        return results  # the files do not fit together, so questions to them would answer something else
+    needed = checks.required_columns(context.spec) if context.spec.dataset.query is None else None
+    unlike = list(checks.file_checks(context.manifest, needed))
+    if any(result.on_fail == "stop" for result in unlike):
+        return unlike  # the files do not fit together, so questions to them would answer something else
     try:
         con = open_tables(context.shed, context.manifest, context.spec.dataset.query, writes_to=out)
     except duckdb.Error as err:
         text = str(err).splitlines()[0]
         return [CheckResult("the dataset's query", "stop", False, 1, text)]
     with con:
-        results = list(checks.presence_checks(con, context.spec))
-        if any(not result.passed for result in results):
+        results = [*unlike, *checks.presence_checks(con, context.spec)]
+        if any(not result.passed and result.on_fail == "stop" for result in results):
             return results
         results += stoppable(con, lambda: _answers(con, context.spec.checks))
         if context.spec.checks.module:

@@ -56,7 +56,9 @@ def carry_on(shed: Shed, run: Run, project: ProjectSpec, then: Then) -> None:
 def came_to(shed: Shed, run: Run, then: Then | None) -> str | None:
     """What came of a run that has ended, in one line; None while a canary of its version goes on."""
     lines = [line.strip(" ✗") for line in run.reason.splitlines() if line.strip()]
-    why = (lines[1:] if run.status == "refused" and len(lines) > 1 else lines or [""])[0]  # not: that there are reasons
+    why = (lines[1:] if run.status in ("refused", "invalid") and len(lines) > 1 else lines or [""])[
+        0
+    ]  # not: that there are reasons
     version = next(iter(read_models.of_run(shed, run.id or 0)), None)
     if run.status == "waiting" and then == "notify" and version is not None:
         return f"run {run.id}: v{version.number} passed the gate; production stays, as its trigger says"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from runners.monitoring.drift import ColumnDrift
 from storage import dataset_diff
+from storage.columns import column_type
 from storage.dataset_diff import ColumnChange, Diff
 from storage.manifests import Column, Entry, Manifest
 from storage.trigger_section import TriggerSection
@@ -92,7 +93,8 @@ def _sentence(change: ColumnChange) -> str:
         return f"column {change.before} was likely renamed to {change.after}"
     if change.change == "removed":
         return f"column {change.name} is missing"
-    return f"column {change.name} is {change.after}, it was {change.before}"
+    now, before = column_type(str(change.after)), column_type(str(change.before))
+    return f"column {change.name} is {now}, it was {before}"
 
 
 def _of(changes: Diff, kind: str) -> list[str]:

@@ -44,5 +44,5 @@ def test_a_schema_fits_where_all_its_columns_go_together() -> None:
 def test_a_schema_that_does_not_fit_is_told_by_column() -> None:
     known = manifest(x=10)
     assert skew(known, "data", [A], 5) == ["column b is missing"]
-    assert skew(known, "data", [Column("a", "text", "VARCHAR"), B], 5) == ["column a is VARCHAR, it was DOUBLE"]
+    assert skew(known, "data", [Column("a", "text", "VARCHAR"), B], 5) == ["column a is text, it was number"]
     assert skew(known, "data", [A, Column("bb", "text", "VARCHAR")], 5) == ["column b was likely renamed to bb"]
