@@ -148,7 +148,7 @@ def queue(
         trained = samples.of_version(shed, spec, manifest_of(shed, data))
     chosen = choosing.choose(asked, trained, signature.classes, count - len(again))
     whys = {key: f"a second opinion: {others[key].why}" for key in again} | {c.asked.key: c.why for c in chosen}
-    return _queue(spec, served, signature, [_candidate(rows[key], why, signature.classes) for key, why in whys.items()])
+    return _queue(spec, served, signature, [_candidate(rows[key], why) for key, why in whys.items()])
 
 
 def queue_of(shed: Shed, project_dir: Path, request: str, row: int, *, endpoint: str | None = None) -> Queue:
@@ -160,7 +160,7 @@ def queue_of(shed: Shed, project_dir: Path, request: str, row: int, *, endpoint:
     if not chosen:
         raise UsageError(f"{served} has no prediction {request}, row {row}", todo="`trainshed label queue` lists some")
     signature = Signature.from_json(read_models.version(shed, spec.project.name).signature)
-    return _queue(spec, served, signature, [_candidate(chosen[0], "asked for by its id", signature.classes)])
+    return _queue(spec, served, signature, [_candidate(chosen[0], "asked for by its id")])
 
 
 def answer(shed: Shed, asked: Queue, candidate: Candidate, label: str, *, by: str | None = None) -> Label:
@@ -263,8 +263,8 @@ def _queue(spec: ProjectSpec, served: str, signature: Signature, candidates: lis
     return Queue(spec.project.name, served, signature.target, signature.classes, keys, candidates)
 
 
-def _candidate(row: dict[str, Any], why: str, classes: tuple[str, ...]) -> Candidate:
-    value, share = read_log.read_out(row["output"], list(classes))
+def _candidate(row: dict[str, Any], why: str) -> Candidate:
+    value, share = read_log.read_out(row["output"])
     key = row["id"], row["row"]
     return Candidate(*key, row["version"], row["inputs"], value, share, why, _held_out(key))
 

@@ -11,7 +11,7 @@ import duckdb
 
 from runners.features import encoding, splits
 from runners.features.matrix import write_arrays
-from runners.features.targets import fit_target, target_known
+from runners.features.targets import Target, class_text, fit_target, target_known
 from storage.columns import column_type, duckdb_types, identifier, literal
 from storage.errors import DataInvalid
 from storage.project import FeaturesSection, SplitSection
@@ -31,7 +31,7 @@ def prepare_rows(
         con: a connection that can run `source` and that may read and write files in `out`.
 
     Returns:
-        The facts of the stage: task, rows, features, categories, classes, split.
+        The facts of the stage: task, rows, features, categories, classes, split, and absent classes where there are.
 
     Raises:
         UsageError: `[features]` contradicts itself.
@@ -65,6 +65,7 @@ def _prepare(
         write_arrays(con, out / f"{part}.parquet", fitted, out / part)
     fitted.write(out / "encoding.json")
     total = con.execute(f"select count(*) from ({source})").fetchall()[0][0]
+    absent = _absent_classes(con, out, target)
     return {
         "task": features.task,
         "rows": {**counts, "dropped": total - sum(counts.values())},
@@ -72,6 +73,7 @@ def _prepare(
         "categories": fitted.codes,
         "classes": list(target.classes),
         "split": shared,
+        **({"absent": absent} if absent else {}),
     }
 
 
@@ -120,6 +122,18 @@ def _check_training_classes(con: duckdb.DuckDBPyConnection, out: Path, features:
             expected=err.expected,
             todo='[split] by = "stratified" keeps the shares of the classes',
         ) from None
+
+
+def _absent_classes(con: duckdb.DuckDBPyConnection, out: Path, target: Target) -> dict[str, list[str]]:
+    """Part → the classes that none of its rows has: they are not learnt (train), or not measured (test)."""
+    absent = {}
+    for part in ("train", "test") if target.classes else ():
+        query = f"select distinct {class_text(target.name, target.type)} from ({_read(out / f'{part}.parquet')})"
+        found = {row[0] for row in con.execute(query).fetchall()}
+        missing = [name for name in target.classes if name not in found]
+        if missing:
+            absent[part] = missing
+    return absent
 
 
 @contextmanager

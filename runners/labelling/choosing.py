@@ -43,8 +43,10 @@ def doubt(output: Any, classes: Sequence[str]) -> tuple[float, str] | None:
         return None
     if isinstance(output.get("probability"), (int, float)) and len(classes) == 2:
         shares = [1 - float(output["probability"]), float(output["probability"])]
-    elif isinstance(output.get("probabilities"), list) and len(output["probabilities"]) == len(classes) > 1:
-        shares = [float(share) for share in output["probabilities"]]
+    elif isinstance(of_class := output.get("probabilities"), Mapping) and len(classes) > 1:
+        if not all(isinstance(of_class.get(name), (int, float)) for name in classes):
+            return None
+        shares = [float(of_class[name]) for name in classes]
     else:
         return None
     first, second = sorted(range(len(shares)), key=lambda place: -shares[place])[:2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,10 @@ def work(context: Context, out: Path) -> dict[str, Any]:
     if features is not None and context.spec.dataset.kind == "table":
         split = context.spec.split
         with open_tables(context.shed, context.manifest, context.spec.dataset.query, writes_to=out) as con:
-            return stoppable(con, lambda: preparing.prepare_rows(con, "select * from data", features, split, out))
+            facts = stoppable(con, lambda: preparing.prepare_rows(con, "select * from data", features, split, out))
+        for text in _of_absent_classes(facts):
+            context.tell({"event": "warning", "text": text})
+        return facts
     files = kept_files(context.shed, context.manifest)
     count = preparing_files.lay_out(files, out)
     if features is None:
@@ -51,6 +55,14 @@ def summary(facts: dict[str, Any]) -> str:
     rows = facts["rows"]
     text = f"{rows['train']:,} train · {rows['validation']:,} validation · {rows['test']:,} test"
     return text + (f" · {rows['dropped']:,} without a target left out" if rows["dropped"] else "")
+
+
+def _of_absent_classes(facts: dict[str, Any]) -> Iterator[str]:
+    """A class that is rare, or whose rows belong to one group, may miss a part."""
+    consequence = {"train": "is not learnt", "test": "is not measured"}
+    for part, classes in facts.get("absent", {}).items():
+        names = ", ".join(f'"{name}"' for name in classes[:5]) + (" …" if len(classes) > 5 else "")
+        yield f"no {part} row is of class {names}, which {consequence[part]}: more rows, or another [split]"
 
 
 def _decode(context: Context, features: FeaturesSection, paths: list[str], out: Path) -> dict[str, Any]:

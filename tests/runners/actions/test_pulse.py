@@ -31,7 +31,8 @@ def test_a_beat_is_what_came_between_two_looks(shed: Shed) -> None:
 
 
 def test_what_an_output_says_is_its_probability_its_likeliest_class_or_its_number() -> None:
-    assert predictions.read_out({"probability": 0.25}, ["false", "true"]) == (0.25, 0.25)
-    assert predictions.read_out({"probabilities": [0.1, 0.7, 0.2]}, ["cat", "dog", "emu"]) == ("dog", 0.7)
-    assert predictions.read_out({"prediction": 12.5}, []) == (12.5, None)
-    assert predictions.read_out("odd", []) == ("odd", None)
+    assert predictions.read_out({"probability": 0.25}) == (0.25, 0.25)
+    assert predictions.read_out({"probabilities": {"cat": 0.1, "dog": 0.7, "emu": 0.2}, "label": "dog"}) == ("dog", 0.7)
+    assert predictions.read_out({"probabilities": {"cat": None}}) == (None, None)
+    assert predictions.read_out({"prediction": 12.5}) == (12.5, None)
+    assert predictions.read_out("odd") == ("odd", None)

@@ -44,6 +44,14 @@ def test_the_facts_tell_rows_features_classes_and_borders(tmp_path: Path) -> Non
     }
 
 
+def test_a_class_that_a_part_has_no_row_of_is_told(tmp_path: Path) -> None:
+    kind = "case when range = 3 then 'rare' else 'b' || range % 2 end"
+    source = f"select range as a, {kind} as kind, range as at from range(90)"
+    features = FeaturesSection(target="kind", task="multiclass", numeric=["a"])
+    facts = prepare_rows(duckdb.connect(), source, features, BY_TIME, tmp_path)
+    assert facts["absent"] == {"test": ["rare"]}
+
+
 @pytest.mark.parametrize("split", [BY_TIME, SplitSection(seed=5), SplitSection(by="stratified")], ids=lambda s: s.by)
 def test_parquet_rows_and_arrays_are_the_same_rows_in_the_query_s_order(tmp_path: Path, split: SplitSection) -> None:
     prepare_rows(duckdb.connect(), SOURCE, FEATURES, split, tmp_path)

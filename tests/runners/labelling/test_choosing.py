@@ -29,8 +29,9 @@ def test_the_least_sure_come_first_with_their_shares() -> None:
 
 
 def test_of_several_classes_the_margin_between_the_first_two_counts() -> None:
-    found = doubt({"probabilities": [0.1, 0.5, 0.4]}, ("a", "b", "c"))
+    found = doubt({"probabilities": {"a": 0.1, "b": 0.5, "c": 0.4}, "label": "b"}, ("a", "b", "c"))
     assert found is not None and abs(found[0] - 0.9) < 1e-9 and found[1] == "unsure: b 50%, c 40%"
+    assert doubt({"probabilities": {"a": None, "b": 0.5, "c": 0.4}}, ("a", "b", "c")) is None
     assert doubt({"prediction": 3.5}, ()) is None
 
 
