@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from app.output import Output, Styled, Table
 from screens import figures
 from screens.profiling import briefly
+from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.dataset_views import Difference
@@ -110,7 +111,7 @@ def _tell_shifts(out: Output, shifts: list[Shift], title: str) -> None:
     ]
     _told(out, table)
     if len(shifts) > SHOWN_SHIFTS:
-        out.note(f"and {len(shifts) - SHOWN_SHIFTS:,} more columns, which moved less")
+        out.note(f"and {counted(len(shifts) - SHOWN_SHIFTS, 'more column')}, which moved less")
 
 
 def _told(out: Output, table: Table) -> None:

@@ -95,7 +95,7 @@ def _stages(out: Output, found: RunDetails) -> None:
             stage.name,
             status(stage.status),
             figures.duration(took) if (took := seconds(stage)) is not None else "",
-            stage.reason or (f"from run {stage.cached_from}" if stage.cached_from else ""),
+            stage.reason.partition("\n")[0] or (f"from run {stage.cached_from}" if stage.cached_from else ""),
         ]
         for stage in found.stages
     ]

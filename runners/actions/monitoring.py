@@ -22,6 +22,7 @@ from runners.monitoring.traffic import Bucket
 from runners.serving import figures, standing
 from storage import predictions
 from storage import traffic as traffic_log
+from storage.counted import counted
 from storage.durable import write_whole
 from storage.errors import ShedError, TrainshedError
 from storage.read import endpoints as read_endpoints
@@ -119,9 +120,9 @@ def _logged(shed: Shed, row: Endpoint, stood: Behind | None, since: float, secon
 def _traffic(shed: Shed, row: Endpoint, logged: _Logged, since: float, until: float, seconds: float) -> list[Bucket]:
     folder = shed.endpoint_dir(row.name)
     first = [traffic_log.Sample(row.created_at, {})] if row.created_at >= since else []
-    counted = [*first, *traffic_log.read(folder, since), traffic_log.Sample(until, figures.totals(folder).counters)]
+    noted = [*first, *traffic_log.read(folder, since), traffic_log.Sample(until, figures.totals(folder).counters)]
     share = of_endpoint(row.name, row.settings).log.sample
-    return traffic.buckets(counted, logged.latencies, since, until, seconds, share)
+    return traffic.buckets(noted, logged.latencies, since, until, seconds, share)
 
 
 def _judged(shed: Shed, row: Endpoint, found: Monitored, stood: Behind, logged: _Logged, step_s: float) -> Monitored:
@@ -138,7 +139,8 @@ def _judged(shed: Shed, row: Endpoint, found: Monitored, stood: Behind, logged: 
     slices = stood.evaluated_slices() if len(logged.known) else []
     measured = performance.measured(logged.known, task, metric, reference=stood.reference, slices=slices, step_s=step_s)
     if measured is None:
-        notes.append(f"{len(logged.known):,} predictions have a truth; performance needs {performance.FEWEST}")
+        known = counted(len(logged.known), "prediction")
+        notes.append(f"{known} with a truth; performance needs {performance.FEWEST}")
     drifted = _drift(stood, row, shed.endpoint_dir(row.name), found.since, found.rows, notes)
     return replace(found, drift=drifted, predictions=histogram, performance=measured, estimate=estimate, notes=notes)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from runners.evaluation.scores import shown
 from runners.reports.markdown import inert, minute, table
+from storage.counted import counted
 
 TOP_VALUES = 5
 MOST_COLUMNS = 500
@@ -120,7 +121,7 @@ def _columns(name: str, columns: Sequence[ColumnFacts], only: bool) -> str:
     ]
     title = "## Columns" if only else f"## Columns of {inert(name)}"
     rest = len(columns) - len(rows)
-    return f"{title}\n\n{table(head, rows, texts=3)}" + (f"\n\nAnd {rest:,} more columns." if rest else "")
+    return f"{title}\n\n{table(head, rows, texts=3)}" + (f"\n\nAnd {counted(rest, 'more column')}." if rest else "")
 
 
 def _classes(classes: Mapping[str, int]) -> str:

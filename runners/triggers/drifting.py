@@ -18,6 +18,7 @@ from runners.monitoring.harm import ColumnHarm, ranked
 from runners.opening import manifest_of
 from runners.triggers.measuring import Found
 from storage import predictions
+from storage.counted import counted
 from storage.errors import TrainshedError
 from storage.project import ProjectSpec
 from storage.read import datasets as read_datasets
@@ -69,7 +70,7 @@ def look(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> Found:
 
 def told(measured: Measured, shifted: Sequence[ColumnDrift]) -> str:
     """The drift in one line."""
-    more = f", and {len(shifted) - 2} more columns" if len(shifted) > 2 else ""
+    more = f", and {counted(len(shifted) - 2, 'more column')}" if len(shifted) > 2 else ""
     sentences = "; ".join(each.sentence for each in shifted[:2])
     return f"{sentences}{more}: {measured.of} against what v{measured.version.number} was trained on"
 

@@ -168,9 +168,11 @@ def _require_passed_gate(session: Session, version: ModelVersion) -> None:
         why = f"{last.user} rejected it: {last.reason}" if last.reason else f"{last.user} rejected it"
     else:
         why = f"the gate refused it: {last.reason}" if last.reason else "the gate refused it"
+    model = session.get_one(Model, version.model_id).name
+    command = f'trainshed models promote {model} v{version.number} --override "reason"'
     raise GateRefused(
         f"v{version.number} may not go to production: {why}",
-        todo='`trainshed models promote … --override "reason"` promotes it all the same, and keeps the reason',
+        todo=f"`{command}` promotes it all the same, and keeps the reason",
     )
 
 
