@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 LOOK_S = 0.25  # between two looks for commits
+NEWS_S = 0.7  # between two readings of what is in view, however often something is committed
 CLOCK_S = 10.0  # between two looks at the clock: "4 min ago" has become "5 min ago"
 MACHINE_S = 3.0
 TOLD = 90  # signs of what was copied
@@ -92,6 +93,8 @@ class Shell(Acting, Telling):
         self._changes: Changes | None = None
         self._machine: Machine | None = None
         self._looking = False
+        self._unread = False  # something was committed since what is in view was read
+        self._read_at = 0.0
         self._wire = Wire()
         self._settling: Timer | None = None  # since the terminal changed its size
         for each in THEMES:
@@ -136,6 +139,8 @@ class Shell(Acting, Telling):
 
     def _look(self) -> None:
         if (self._changes is not None and self._changes.any()) or self.stale_since is not None:
+            self._unread = True
+        if self._unread and time.monotonic() - self._read_at >= NEWS_S:
             self._news()
         view = self.view
         if view is not None and view.answered:
@@ -143,6 +148,7 @@ class Shell(Acting, Telling):
 
     def _news(self) -> None:
         """Something was committed: what is in view is read again."""
+        self._unread, self._read_at = False, time.monotonic()
         self.run_worker(self._read_standing, group="standing", exclusive=True)  # type: ignore[arg-type]
         view = self.view
         if view is not None:
@@ -202,7 +208,7 @@ class Shell(Acting, Telling):
         from storage.errors import TrainshedError
 
         pulse = self.pulse
-        if pulse is None:
+        if pulse is None or not pulse.beating:
             return
         try:
             await beside(pulse.look)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -28,15 +29,16 @@ def process(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def imported(*args: str) -> set[str]:
-    """The modules that a command imports, in a fresh process."""
+def imported(*args: str, code: int = 0) -> set[str]:
+    """The modules that a command imports, in a fresh process that ends with `code`."""
     told = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "app.cli", *args],
         capture_output=True,
         text=True,
         cwd=ROOT,
-        check=True,
+        check=False,
     )
+    assert told.returncode == code, told.stderr
     return {line.rpartition("|")[2].strip() for line in told.stderr.splitlines() if line.startswith("import time:")}
 
 
@@ -46,9 +48,29 @@ def test_help_and_version_import_nothing_heavy(tmp_path: Path) -> None:
         assert not found & {"sqlmodel", "sqlalchemy", "pydantic", "rich", "numpy", "duckdb", "onnx", "sklearn", "torch"}
 
 
-def test_a_list_of_runs_imports_no_engine(tmp_path: Path) -> None:
-    found = imported("--shed", str(tmp_path), "runs", "list")
-    assert not found & {"numpy", "duckdb", "onnx", "onnxruntime", "sklearn", "torch", "rich"}
+ENGINES = {"alembic", "duckdb", "numpy", "onnx", "onnxruntime", "optuna", "sklearn", "textual", "torch"}
+
+
+def test_a_list_of_runs_imports_no_engine(shed: Shed) -> None:
+    found = imported("--shed", str(shed.root), "runs", "list")
+    assert not found & {*ENGINES, "rich", "storage.sections"}
+
+
+def test_a_look_at_the_shed_imports_neither_engines_nor_what_a_project_says(shed: Shed) -> None:
+    found = imported("--shed", str(shed.root), "status")
+    assert not found & {*ENGINES, "storage.project", "storage.serve_section", "storage.trigger_section"}
+
+
+def test_a_command_is_queued_without_engines_and_stages(shed: Shed) -> None:
+    found = imported("--shed", str(shed.root), "exec", "--", "/no/such/program", code=2)
+    assert "runners.actions.queueing" in found
+    assert not found & {*ENGINES, "rich", "storage.project", "runners.launching", "runners.pipeline"}
+
+
+def test_a_call_leaves_the_search_for_garbage_as_it_was(call: Call) -> None:
+    for args in (["runs", "list"], ["runs", "lst"]):
+        call(*args)
+        assert gc.isenabled() and gc.get_freeze_count() == 0
 
 
 def test_every_noun_of_the_help_can_be_called(call: Call) -> None:
