@@ -23,6 +23,7 @@ from storage.project import ProjectSpec, load_project
 from storage.read import datasets as read_datasets
 from storage.read import models as read_models
 from storage.shed import Shed
+from storage.sql import select_only
 from storage.tables import Run
 from storage.write.runs import NewRun
 
@@ -70,6 +71,8 @@ def freeze(
     gate.check_rules(project_dir, spec)
     python = environment.interpreter(project_dir, spec.project.python)
     with project.placed(project_dir):
+        if spec.dataset.query is not None:
+            select_only(spec.dataset.query, place="[dataset] query")
         added = added or datasets.add_for_project(shed, project_dir, spec)
     globs = [glob for globs in spec.dataset.globs.values() for glob in globs]
     code = snapshot.freeze(project_dir, globs, want_diff=spec.project.snapshot_diff)
