@@ -137,13 +137,21 @@ def _csv_schema(con: duckdb.DuckDBPyConnection, source: Source) -> tuple[list[Co
 
 
 def check_names(source: Source, names: Sequence[str]) -> None:
-    """Let a CSV file through whose header has each name once; `names` are those that DuckDB gave its columns.
+    """Let a CSV file through whose header has a name for each column, once; `names` are those that DuckDB gave them.
 
-    DuckDB calls a second `value` `value_1`. SQL does not tell `Value` from `value`, so these are one name too.
+    DuckDB calls a second `value` `value_1`. SQL does not tell `Value` from `value`, so these are one name too. And a
+    header that does not fit the lines below it is skipped by DuckDB, without a word.
 
     Raises:
-        DataInvalid: naming the file, the column, and where in the header it stands.
+        DataInvalid: naming the file, and the column and its places in the header, or the line that is unlike the first.
     """
+    if all(re.fullmatch(r"column\d+", name) for name in names):
+        with suppress(OSError, EOFError, UnicodeDecodeError, csv.Error), _opened(source) as file:
+            first = file.readline()
+            mark = max(DELIMITERS, key=first.count)
+            if len(next(csv.reader([first], delimiter=mark), [])) != len(names) and (uneven := _uneven(source)):
+                raise uneven
+        return
     lower = {name.lower() for name in names}
     if not any(name.lower().rpartition("_")[0] in lower for name in names if re.search(r"_\d+$", name)):
         return

@@ -280,6 +280,19 @@ def test_a_header_with_a_name_twice_is_refused(tmp_path: Path, name: str, text: 
     assert told in str(caught.value) and caught.value.place == name
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a,b\n1,2,3\n4,5,6\n", "line 2 has 3 columns, the header has 2"),
+        ("a,b\n1,2\n3\n4,5,6\n", "line 3 has 1 columns, the header has 2"),
+    ],
+)
+def test_a_header_that_does_not_fit_the_lines_below_is_told_not_skipped(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataInvalid, match=told):
+        frames.file_schema(source(tmp_path / "a.csv"))
+
+
 def test_names_that_only_look_as_if_they_were_twice_are_read(tmp_path: Path) -> None:
     for name, text in (
         ("a.csv", "value,value_1,value_2\n1,2,3\n"),
