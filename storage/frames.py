@@ -19,7 +19,7 @@ from storage.errors import DataInvalid, UsageError
 from storage.manifests import Column
 from storage.memory import in_memory
 from storage.reading import FORMATS, Source, file_format, file_schema, pattern, reason, select_from, told
-from storage.sql import first_line, plain, select_only
+from storage.sql import first_line, hint_of, plain, select_only
 
 __all__ = [
     "FORMATS",
@@ -120,9 +120,9 @@ def query(con: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any] = (), 
         if any(str(source.content) in str(err) for source in sources):
             with told(sources):
                 raise
-        raise UsageError(
-            reason(err, sources), place="the query", todo="`trainshed data show` names the columns"
-        ) from None
+        alike = hint_of(err).replace("Candidate bindings:", "columns like it:")
+        todo = alike or "`trainshed data show` names the columns"
+        raise UsageError(reason(err, sources), place="the query", todo=todo) from None
 
 
 def page(

@@ -107,10 +107,15 @@ def no_pattern(text: str) -> str:
 
 def first_line(err: Exception) -> str:
     """What DuckDB says in one line, with its hint, unless that is one of its own tables."""
-    first, _, rest = str(err).strip().partition("\n")
-    hint = next((line.strip() for line in rest.splitlines() if line.startswith(("Did you mean", "Candidate"))), "")
-    hint = "" if re.search(r"\b(pg|duckdb|sqlite|pragma)_|information_schema", hint) else hint
+    first, hint = str(err).strip().partition("\n")[0], hint_of(err)
     return f"{first} ({hint})" if hint else first
+
+
+def hint_of(err: Exception) -> str:
+    """What DuckDB says of names that are like an unknown one; empty where it says nothing, or means its own tables."""
+    lines = [line.strip() for line in str(err).strip().splitlines()[1:]]
+    hint = next((line for line in lines if line.startswith(("Did you mean", "Candidate bindings"))), "")
+    return "" if re.search(r"\b(pg|duckdb|sqlite|pragma)_|information_schema", hint) else hint
 
 
 @cache

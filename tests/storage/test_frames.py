@@ -303,6 +303,15 @@ def test_names_that_only_look_as_if_they_were_twice_are_read(tmp_path: Path) -> 
         assert len(frames.file_schema(source(tmp_path / name))[0]) == 3
 
 
+def test_a_column_that_a_query_misspells_is_told_with_those_like_it(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Wohnfläche m²,rooms\n1,2\n")
+    with connect({"t": [source(tmp_path / "a.csv")]}) as con:
+        for sql, told in (("select Wohnfläche from t", '"Wohnfläche m²"'), ("select 1 from tt", 'Did you mean "t"')):
+            with pytest.raises(UsageError) as caught:
+                query(con, sql)
+            assert told in caught.value.todo
+
+
 def test_formats_are_told_by_name_and_not_mixed(tmp_path: Path) -> None:
     assert frames.file_format("data/X.CSV.gz") == "csv"
     with pytest.raises(UsageError, match="is no table"):
