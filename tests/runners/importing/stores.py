@@ -19,6 +19,7 @@ create table params (key varchar(250), value varchar(8000), run_uuid varchar(32)
 create table tags (key varchar(250), value varchar(8000), run_uuid varchar(32), primary key (key, run_uuid));
 create table metrics (key varchar(250), value double, timestamp bigint, run_uuid varchar(32), step bigint,
     is_nan boolean, primary key (key, timestamp, step, run_uuid, value, is_nan));
+create index index_metrics_run_uuid on metrics (run_uuid);
 """
 
 
