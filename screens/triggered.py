@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from screens import figures
 from screens.cells import short
 from screens.glyphs import glyph
-from screens.ink import Line, Span, line, span, wrapped
+from screens.ink import Line, Span, folded, line, span, wrapped
 from screens.widgets.grid import Column, Row
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ FIRINGS = [
     Column("", width=1),
     Column("", "r", rank=6, role="dim"),
     Column("", most=18, rank=5),
-    Column("", rank=7, role="dim"),
-    Column("", grow=True, least=24, most=120, rank=9),
-    Column("", least=8, most=60, rank=8, grow=True),
+    Column("", rank=3, role="dim"),
+    Column("", grow=True, least=24, wants=26, most=120, rank=9),
+    Column("", least=8, wants=26, most=60, rank=8, grow=True),
 ]
 ALERTS = [
     Column("", width=1),
@@ -44,6 +44,7 @@ ALERTS = [
 ]
 SEVERITIES = {"info": ("·", "dim"), "warning": ("!", "attention"), "critical": ("✗", "failed")}
 MOST_FACTS = 400
+NAME = 10  # cells of the name of a fact
 DECIDED = {"retrain": "running", "wait": "attention", "stop": "failed", "notify": "accent"}
 
 
@@ -152,39 +153,59 @@ def alert_told(alert: Alert, width: int) -> list[Line]:
     told += [[], *wrapped(alert.title, width, "bold")]
     if alert.body:
         told += [[], *wrapped(alert.body, width)]
-    told += [[], _fact("first", figures.ago(alert.at)), _fact("last", figures.ago(alert.last_at))]
-    told += [_fact("times", f"{alert.count:,}")] if alert.count > 1 else []
-    told += [[*_fact("sent", "")[:1], *delivery(alert)]]
+    told += [[], *_fact("first", figures.ago(alert.at), width), *_fact("last", figures.ago(alert.last_at), width)]
+    told += _fact("times", f"{alert.count:,}", width) if alert.count > 1 else []
+    told += _fact("sent", "".join(part.text for part in delivery(alert)), width)
     if alert.acknowledged_at is not None:
-        told.append(_fact("seen", f"by {alert.acknowledged_by}, {figures.ago(alert.acknowledged_at)}"))
+        told += _fact("seen", f"by {alert.acknowledged_by}, {figures.ago(alert.acknowledged_at)}", width)
     return told
+
+
+def trigger_whole(watch: Watch) -> Line:
+    """What stands in its line, however long."""
+    return [span(watch.row.trigger.name, "bold"), Span("  "), *_what(watch)]
+
+
+def firing_whole(row: FiringRow) -> Line:
+    """Why it fired, and what came of it."""
+    came = outcome(row) or ("waits for you: a approves" if row.firing.status == "waiting" else "")
+    return [span(row.firing.why), *([Span("  →  ", "faint"), span(came, "dim")] if came else [])]
+
+
+def alert_whole(alert: Alert) -> Line:
+    """What it says, and whether it reached anybody."""
+    return [span(alert.title), Span("  "), *delivery(alert)]
 
 
 def evidence_told(row: FiringRow, width: int) -> list[Line]:
     """A firing with all that it kept: files, figures, the schedule."""
     firing = row.firing
+    at = time.localtime(firing.at)
     told: list[Line] = [
         line(span(firing.decision, f"{DECIDED.get(firing.decision, 'dim')} bold"), "  ", span(row.trigger.name)),
         *wrapped(firing.why, width),
         [],
-        _fact("when", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(firing.at))}, {figures.ago(firing.at)}"),
-        _fact("for", firing.by),
-        _fact("came to", outcome(row) or ("waits for a person" if firing.status == "waiting" else "nothing")),
+        *_fact("when", f"{time.strftime('%Y-%m-%d %H:%M:%S', at)}, {figures.ago(firing.at)}", width),
+        *_fact("for", firing.by, width),
+        *_fact("came to", outcome(row) or ("waits for a person" if firing.status == "waiting" else "nothing"), width),
     ]
     if firing.evidence:
-        told += [[], [Span("evidence", "bold")], *_tree(firing.evidence, "")]
+        told += [[], [Span("evidence", "bold")]]
+        told += [part for each in _tree(firing.evidence, "") for part in folded(each, width)]
     return told
 
 
-def _fact(name: str, text: str) -> Line:
-    return [Span(f"{name:<10}", "dim"), span(text)]
+def _fact(name: str, text: str, width: int) -> list[Line]:
+    first, *rest = wrapped(text, max(10, width - NAME))
+    return [[Span(f"{name:<{NAME}}", "dim"), *first], *([Span(" " * NAME), *part] for part in rest)]
 
 
 def _tree(value: Any, indent: str) -> Iterator[Line]:
     """JSON as lines, a name and a value each; a list of records as one line a record."""
     items = value.items() if isinstance(value, dict) else [("", each) for each in value[:MOST_FACTS]]
+    wide = max((len(name) for name, _ in items), default=0)
     for name, each in items:
-        label = f"{indent}{name:<10} " if name else indent
+        label = f"{indent}{name:<{wide}}  " if name else indent
         if isinstance(each, dict) and not name:
             yield [Span(indent + "· ", "faint"), *_flat(each)]
         elif isinstance(each, (dict, list)) and each and not all(isinstance(item, (int, float, str)) for item in each):

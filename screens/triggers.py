@@ -13,10 +13,23 @@ from textual.containers import Vertical
 
 from screens.acting import bindings
 from screens.dialogs import Agreeing, Reading
-from screens.ink import Line, Span, escaped, line, span, wrapped
-from screens.triggered import ALERTS, FIRINGS, TRIGGERS, alert_row, alert_told, evidence_told, firing_row, trigger_row
+from screens.ink import Line, Span, escaped, folded, line, span, wrapped
+from screens.triggered import (
+    ALERTS,
+    FIRINGS,
+    TRIGGERS,
+    alert_row,
+    alert_told,
+    alert_whole,
+    evidence_told,
+    firing_row,
+    firing_whole,
+    trigger_row,
+    trigger_whole,
+)
 from screens.view import View
 from screens.widgets.grid import Grid
+from screens.widgets.painted import Painted
 
 if TYPE_CHECKING:
     from runners.actions.watches import Watch
@@ -25,6 +38,7 @@ if TYPE_CHECKING:
     from storage.tables import Alert
 
 SHOWN = 200  # firings, and alerts
+LEAST_LINES = 16  # with fewer, only the lists
 
 EMPTY: list[Line] = [
     [Span("Nothing happens by itself yet.", "bold")],
@@ -57,6 +71,21 @@ class Asked:
     trigger: int | None
 
 
+class Whole(Painted):
+    """A line in full."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._told: Line = []
+
+    def show(self, told: Line) -> None:
+        self._told = told
+        self.repaint()
+
+    def paint(self, width: int, height: int) -> list[Line]:
+        return [*folded(self._told, width)]
+
+
 class Triggers(View[Asked, Found]):
     """Triggers, under them their history, and alerts with whether they reached anybody."""
 
@@ -80,9 +109,13 @@ class Triggers(View[Asked, Found]):
         with Vertical(classes="pane", id="alerts-pane") as box:
             box.border_title = "alerts"
             yield Grid(id="alerts", header=False, empty=CALM, opens=True)
+        yield Whole(id="whole")
 
     def on_mount(self) -> None:
         self.query_one("#triggers", Grid).focus()
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.height < LEAST_LINES, "-tiny")
 
     # -- reading
 
@@ -129,6 +162,18 @@ class Triggers(View[Asked, Found]):
         self.query_one("#alerts", Grid).show([alert_row(each, now) for each in found.alerts], columns=ALERTS)
         fresh = sum(1 for each in found.alerts if each.acknowledged_at is None)
         self.query_one("#alerts-pane").border_title = f"alerts ({fresh} new)" if fresh else "alerts"
+        self._tell_whole()
+
+    def _tell_whole(self) -> None:
+        """The line under the cursor: a narrow list has no room for all of it."""
+        told: Line = []
+        if self._in("triggers") and self._watch is not None:
+            told = trigger_whole(self._watch)
+        elif self._in("history") and self._firing is not None:
+            told = firing_whole(self._firing)
+        elif self._in("alerts") and self._alert is not None:
+            told = alert_whole(self._alert)
+        self.query_one(Whole).show(told)
 
     def tick(self) -> None:
         self.refetch()
@@ -159,6 +204,10 @@ class Triggers(View[Asked, Found]):
     @on(Grid.Moved)
     def _moved(self) -> None:
         self.refresh_bindings()
+        self._tell_whole()
+
+    def on_descendant_focus(self) -> None:
+        self._tell_whole()
 
     @on(Grid.Chosen, "#triggers")
     def _trigger_chosen(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from screens import figures
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from runners.actions.lineage import Lineage, Node
 
 SHOWN = 5  # facts on a line
+MOMENTS = ("at", "created", "started")
 
 
 def columns() -> list[Column]:
@@ -51,6 +53,12 @@ def _facts(facts: dict[str, Any]) -> str:
     told = []
     for name, value in facts.items():
         if value in (None, "", [], {}) or name in ("status", "held"):
+            continue
+        if name in MOMENTS:
+            told.append(f"{name} {figures.ago(datetime.fromisoformat(value).timestamp())}".removeprefix("at "))
+            continue
+        if name == "seconds":
+            told.append(figures.duration(value))
             continue
         if isinstance(value, dict):
             value = ", ".join(f"{key} {_value(item)}" for key, item in list(value.items())[:SHOWN])

@@ -84,6 +84,21 @@ async def test_enter_on_a_firing_shows_its_evidence_and_r_its_run(shed: Shed) ->
         await driven.until(lambda: isinstance(driven.app.screen, RunPage))
 
 
+async def test_a_narrow_list_shows_the_line_under_the_cursor_in_full(shed: Shed) -> None:
+    firing = noticed(shed, trigger_of(shed, "new-data"), "1 new file, 31,000 rows more than before (+12 %)", "retrain")
+    write_triggers.end(shed, firing.id or 0, "v2 passed the gate and waits for a person to say yes")
+    alert = write_alerts.raise_alert(shed, project="delays", key="k", severity="warning", title="carrier has shifted")
+    async with driving(shed) as driven:
+        await in_triggers(driven)
+        await driven.sees("new-data  ")
+        await driven.press("tab")
+        await driven.sees("1 new file, 31,000 rows more than before (+12 %)  →  v2 passed the gate and", "to say yes")
+        await driven.press("tab")
+        await driven.sees(f"{alert.title}  is being sent")
+        await driven.press("shift+tab", "enter")
+        await driven.sees("came to", "v2 passed the gate and waits for a person to say yes")
+
+
 async def test_p_pauses_a_trigger_and_h_leaves_only_its_history(shed: Shed) -> None:
     drift, new_data = trigger_of(shed, "drift"), trigger_of(shed, "new-data")
     noticed(shed, drift, "carrier has shifted")
