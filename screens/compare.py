@@ -366,7 +366,8 @@ def _rows(found: Comparison, order: list[int]) -> list[Row]:
     else:
         rows.append(Row(("", "params"), ([Span("the params are the same", "dim")],), plain=True))
     if found.metrics:
-        rows.append(Row(("", "metrics"), ([Span("metrics", "bold")],), plain=True))
+        among = [] if found.same_rows else [Span("  ★ among runs on the same test rows", "dim")]
+        rows.append(Row(("", "metrics"), ([Span("metrics", "bold"), *among],), plain=True))
     for metric in found.metrics:
         cells: list[Line] = [[span(metric.name)]]
         for place in order:

@@ -22,7 +22,8 @@ _LESS_IS_BETTER = ("loss", "error", "latency", "seconds", "perplexity")
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric of every run, in their order. `best` are the places of the best value; empty where none is."""
+    """One metric of every run, in their order. `best` are the places of the best value among runs that were measured
+    on the same test rows; empty where none is."""
 
     name: str
     values: list[float | None]
@@ -37,6 +38,7 @@ class Comparison:
         origin: who ran what, where, on which data, with which seed.
         settings: what trainshed.toml said besides params.
         environment: interpreter, packages, machine, driver, variables.
+        same_rows: whether all were measured on the same test rows; which those are is part of the origin.
         code, data: against the first run; empty where nobody asked for them.
     """
 
@@ -46,6 +48,7 @@ class Comparison:
     origin: dict[str, Values]
     settings: dict[str, Values]
     environment: dict[str, Values]
+    same_rows: bool
     code: list[CodeDiff] = field(default_factory=list)
     data: list[DataDiff] = field(default_factory=list)
 
@@ -67,13 +70,19 @@ def compare(shed: Shed, run_ids: list[int], *, contents: bool = True) -> Compari
     names: dict[str, Any] = {}
     for row in rows:
         names |= row.metrics
+    measured_on = [surroundings.test_rows(shed, run) for run in runs]
+    origins = [
+        surroundings.origin(shed, run) | ({"test rows": told} if told else {})
+        for run, told in zip(runs, measured_on, strict=True)
+    ]
     return Comparison(
         runs=rows,
         params=differing([row.params for row in rows]),
-        metrics=[_metric_row(name, rows) for name, _ in shown_metrics(names)],
-        origin=differing([surroundings.origin(shed, run) for run in runs]),
+        metrics=[_metric_row(name, rows, measured_on) for name, _ in shown_metrics(names)],
+        origin=differing(origins),
         settings=differing([surroundings.settings(run) for run in runs]),
         environment=differing([surroundings.environment(shed, run) for run in runs]),
+        same_rows=len(set(measured_on)) == 1,
         code=texts.differences(shed, runs) if contents else [],
         data=data.differences(shed, runs) if contents else [],
     )
@@ -89,13 +98,17 @@ def less_is_better(metric: str, gate: dict[str, Any] | None = None) -> bool | No
     return True if any(word in metric.lower() for word in _LESS_IS_BETTER) or metric.endswith("_ms") else None
 
 
-def _metric_row(name: str, rows: list[read_runs.RunRow]) -> MetricRow:
+def _metric_row(name: str, rows: list[read_runs.RunRow], measured_on: list[str]) -> MetricRow:
     found = [row.metrics.get(name) for row in rows]
     values = [metric.last if metric else None for metric in found]
-    known = [value for value in values if value is not None]
     less = {less_is_better(name, row.run.spec.get("gate")) for row in rows} - {None}
-    if len(less) != 1 or len(set(known)) < 2:
+    if len(less) != 1:
         return MetricRow(name, values, [])
-    choose: Callable[[list[float]], float] = min if less.pop() else max
-    best = choose(known)
-    return MetricRow(name, values, [place for place, value in enumerate(values) if value == best])
+    choose: Callable[[set[float]], float] = min if less.pop() else max
+    best: list[int] = []
+    for same in dict.fromkeys(measured_on):
+        known = {place: value for place, value in enumerate(values) if value is not None and measured_on[place] == same}
+        if len(set(known.values())) > 1:
+            top = choose(set(known.values()))
+            best += [place for place, value in known.items() if value == top]
+    return MetricRow(name, values, sorted(best))

@@ -9,8 +9,9 @@ from runners.actions.runs import environment as kept
 from runners.comparing.texts import flat
 from storage.errors import TrainshedError
 from storage.read import datasets as read_datasets
+from storage.read import runs as read_runs
 from storage.shed import Shed
-from storage.tables import Run
+from storage.tables import Run, Stage
 
 Values = list[str | None]
 ELSEWHERE = ("project.name", "train.seed")  # settings that are told by other names
@@ -35,6 +36,22 @@ def origin(shed: Shed, run: Run) -> dict[str, str]:
     return (
         found | ({"dataset": dataset} if dataset else {}) | ({"devices": ", ".join(run.devices)} if run.devices else {})
     )
+
+
+def test_rows(shed: Shed, run: Run) -> str:
+    """Which rows it was measured on, as `21,770 (cdf667)`: how many, and what their targets come to. Empty where none
+    were kept apart."""
+    prepared = _prepared(shed, run.id or 0)
+    count = prepared.facts.get("rows", {}).get("test") if prepared is not None else None
+    if prepared is None or not count:
+        return ""
+    made = prepared if prepared.cached_from is None else _prepared(shed, prepared.cached_from) or prepared
+    digest = made.outputs.get("test/y.npy", {}).get("blake3") or prepared.key.rpartition("-")[2]
+    return f"{count:,} ({digest[:6]})"
+
+
+def _prepared(shed: Shed, run_id: int) -> Stage | None:
+    return next((stage for stage in read_runs.stages(shed, run_id) if stage.name == "prepare"), None)
 
 
 def dataset_of(shed: Shed, run: Run) -> str | None:

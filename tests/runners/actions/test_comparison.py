@@ -61,7 +61,12 @@ def test_runs_are_told_apart_by_param_code_settings_and_data(shed: Shed, tmp_pat
     # Importing scikit-learn, once in this process, sets variables of its own.
     assert all(name.startswith("variables KMP_") for name in found.environment), found.environment
     auroc = next(metric for metric in found.metrics if metric.name == "test/auroc")
-    assert auroc.best and max(v or 0 for v in auroc.values) == auroc.values[auroc.best[0]]
+    rows = found.origin["test rows"]
+    assert not found.same_rows and rows[0] == rows[1] != rows[3]
+    same = [value or 0.0 for value, told in zip(auroc.values, rows, strict=True) if told == rows[0]]
+    assert [auroc.values[place] for place in auroc.best] == [max(same)] and 3 not in auroc.best, (
+        "nobody to be better than"
+    )
     loss = next(metric for metric in found.metrics if metric.name == "train/loss")
     assert loss.values[loss.best[0]] == min(value for value in loss.values if value is not None)
     first, second = found.code
@@ -92,6 +97,12 @@ def test_what_gc_has_taken_is_said_and_the_rest_still_compared(shed: Shed, tmp_p
     assert diff.lines == ["pipeline.py: changed; its text is no longer in the shed, or damaged"]
     assert "cannot be read" in found.data[0].sentences[0]
     assert found.environment["python version"][0] is None and found.environment["python version"][1]
+
+
+def test_runs_on_the_same_test_rows_say_nothing_of_them(shed: Shed, tmp_path: Path) -> None:
+    project = points_project(tmp_path / "points")
+    found = compare(shed, [ran(shed, project), ran(shed, project, lr=0.5)], contents=False)
+    assert found.same_rows and "test rows" not in found.origin
 
 
 def test_runs_without_code_or_data_and_of_other_projects_can_be_compared(shed: Shed) -> None:
