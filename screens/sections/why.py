@@ -90,8 +90,12 @@ def _check(check: dict[str, Any], width: int) -> list[Line]:
 
 
 def _todo(details: RunDetails) -> list[Line]:
+    from storage.tables import IMPORTED
+
     run = details.row.run
     ways: list[tuple[str, str]] = []
+    if run.kind == IMPORTED:
+        return [[Span("The run was imported: its code is not here to go on with.", "dim")]]
     if run.status in ("failed", "stopped"):
         ways.append(("r", "resume it: it goes on from its last good stage and checkpoint"))
     if run.status in ("failed", "stopped", "refused", "invalid"):

@@ -19,6 +19,8 @@ from storage.write.imported import Imported
 from tests.scenes import run_of
 from tests.screens.driving import Driven, driving
 
+ELSEWHERE = Imported("mlflow:a", "old", "p", "ana", "mlflow", "failed", 1e9, 1e9, 1e9 + 1)
+
 
 def waiting(shed: Shed, name: str) -> int:
     """Queue a command; returns the run's number."""
@@ -211,7 +213,17 @@ async def test_marked_runs_are_written_as_tables(shed: Shed, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("verb", ["resume", "requeue", "relaunch", "reproduce"])
 def test_nothing_begins_with_the_code_of_an_imported_run(shed: Shed, verb: str) -> None:
-    run_id = imported.add(shed, Imported("mlflow:a", "old", "p", "ana", "mlflow", "failed", 1e9, 1e9, 1e9 + 1))
-    run = read_runs.run(shed, run_id or 0)
-    assert refusal(verb, run) == f"Run {run_id} was imported: the code that it ran is not here."
+    run = read_runs.run(shed, imported.add(shed, ELSEWHERE) or 0)
+    assert refusal(verb, run) == f"Run {run.id} was imported: the code that it ran is not here."
     assert refusal("remove", run) == ""
+
+
+async def test_an_imported_run_that_failed_offers_nothing_that_its_code_is_needed_for(shed: Shed) -> None:
+    imported.add(shed, ELSEWHERE)
+    async with driving(shed) as driven:
+        await in_runs(driven)
+        await driven.press("enter")
+        await driven.sees("It failed", "its code is not here to go on with")
+        assert "resume it" not in driven.text
+        await driven.press("d")
+        await driven.sees("was imported: the code that it ran is not here.")
