@@ -69,6 +69,8 @@ def list_runs(
         scope.out.note(
             f"no runs{here} fit the filter" if terms else f"no runs{here} yet; `trainshed --batch` makes one"
         )
+        for told in verbs.strange_names(scope.shed(), " ".join(terms or [])):
+            scope.out.note(told)
     if found.total > len(found.rows):
         scope.out.note(f"{len(found.rows)} of {found.total:,}; --limit shows more")
 

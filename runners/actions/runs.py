@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runners.supervision import logs
-from storage.errors import UsageError
+from storage.errors import UsageError, nearest
 from storage.filters import parse
 from storage.read import datasets as read_datasets
 from storage.read import models as read_models
@@ -86,6 +86,20 @@ def listing(
 def in_full(shed: Shed, filter_text: str) -> str:
     """The filter with metrics by their full names. Raises UsageError for one that cannot be read."""
     return _in_full(filter_text, _full_names(shed))
+
+
+def strange_names(shed: Shed, filter_text: str) -> list[str]:
+    """What is said of names in a filter that no run has, with the nearest one that some has."""
+    full, of_runs = _full_names(shed), [*read_runs.COLUMNS, "tag"]
+    metrics = read_runs.metric_names(shed)
+    known = [*of_runs, *read_runs.param_names(shed), *metrics]
+    short = [name.rpartition("/")[2] for name in metrics]
+    told = []
+    for term in parse(filter_text):
+        if full(term.key) not in known:
+            hint = nearest(term.key, [*known, *short])
+            told.append(f'no run has "{term.key}"' + (f"; {hint}" if hint else ""))
+    return told
 
 
 def _in_full(filter_text: str, full: Callable[[str], str]) -> str:

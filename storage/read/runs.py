@@ -158,6 +158,12 @@ def _rows(session: Session, ids: Sequence[int]) -> list[RunRow]:
     return list(rows.values())
 
 
+def param_names(shed: Shed) -> list[str]:
+    """The names of all params that any run has."""
+    with shed.reading() as session:
+        return sorted(session.exec(select(RunParam.name).distinct()))
+
+
 def _filtered(session: Session, query: Select[Any], text: str, project: str | None) -> Select[Any]:
     terms: dict[str, list[Term]] = defaultdict(list)
     for term in parse(text):

@@ -50,7 +50,15 @@ def test_filters_limits_and_what_was_left_out(call: Call, shed: Shed) -> None:
     assert len(limited.out.splitlines()) == 2
     assert "1 of 3; --limit shows more" in limited.err
     assert call("runs", "list", "lr>high").code == 2
-    assert "no runs fit the filter" in call("runs", "list", "status=queued").err
+    nobody = call("runs", "list", "status=queued").err
+    assert "no runs fit the filter" in nobody and "no run has" not in nobody
+
+
+def test_a_name_in_a_filter_that_no_run_has_is_told_with_the_nearest(call: Call, shed: Shed) -> None:
+    run_of(shed, metrics={"test/auroc": 0.7}, params={"epochs": 3})
+    assert 'no run has "aurok"; did you mean "auroc"?' in call("runs", "list", "aurok>0.1").err
+    assert 'no run has "epoch"; did you mean "epochs"?' in call("runs", "list", "epoch=3").err
+    assert "no run has" not in call("runs", "list", "auroc>0.9").err
 
 
 def test_in_a_project_only_its_runs_are_listed(call: Call, shed: Shed, tmp_path: Path) -> None:
