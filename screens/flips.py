@@ -16,6 +16,7 @@ from screens import figures
 from screens.acting import bindings
 from screens.cells import short
 from screens.dialogs import Reading
+from screens.glyphs import bar
 from screens.ink import Line, Span, escaped, line, padded, span
 from screens.profiling import share
 from screens.sections.rows import record
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from storage.shed import Shed
 
 BAR = 8
+COUNTING = 24  # cells of the bar while both models answer
 ORDERS = {"change": "change", "before": "production's answer", "after": "the candidate's answer", "row": "row"}
 CHOICES = {"all": "", "better": "right now", "worse": "wrong now"}
 NEARER = {"all": "", "better": "nearer now", "worse": "further off now"}
@@ -90,6 +92,7 @@ class FlipsPage(Signing[Asked, Found]):
     def on_mount(self) -> None:
         self.query_one("#rows", Grid).focus()
         self._timer = self.set_interval(0.5, self._tell_progress)
+        self._tell_progress()
 
     def on_unmount(self) -> None:
         self._gone = True
@@ -126,17 +129,26 @@ class FlipsPage(Signing[Asked, Found]):
         return not self._gone
 
     def _tell_progress(self) -> None:
+        if self._found is not None:
+            return
         done, total = self._progress
-        if self._found is None and total:
-            told = f"both models answer: {done:,} of {counted(total, 'row')}"
-            self.query_one("#list").border_subtitle = told
+        grid = self.query_one("#rows", Grid)
+        far = f"{done:,} of {counted(total, 'row')}" if total else "finding the rows"
+        grid.empty = [
+            [],
+            [Span("counting…  ", "bold"), *bar(done / total if total else 0.0, COUNTING), Span(f"  {far}")],
+            [Span("both models answer every row again", "dim")],
+        ]
+        grid.show([])
 
     def show(self, answer: Found) -> None:
         self._found = answer
         self._timer.pause()
         self._show_slices(answer)
         columns, rows = told(answer)
-        self.query_one("#rows", Grid).show(rows, total=answer.total, first=answer.first, columns=columns)
+        grid = self.query_one("#rows", Grid)
+        grid.empty = NONE
+        grid.show(rows, total=answer.total, first=answer.first, columns=columns)
         self._title(answer)
 
     def _title(self, found: Found) -> None:
@@ -256,6 +268,7 @@ class FlipsPage(Signing[Asked, Found]):
         self._timer.resume()
         self.query_one("#list").border_title = escaped(f"flips of {self._reference}")
         self._again(Look())
+        self._tell_progress()
 
     def do_sort(self) -> None:
         orders = list(ORDERS)

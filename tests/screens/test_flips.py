@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
+import pytest
+
 from screens.flips import FlipsPage
 from screens.models import Models
 from storage.read import models as read_models
@@ -25,6 +30,28 @@ async def test_f_shows_the_rows_that_change_with_both_answers_and_the_truth(shed
         await driven.sees("airport", "EWR")
         await driven.press("enter")
         await driven.sees("row 1 of the test rows", "carrier", "B6")
+
+
+async def test_while_both_models_answer_it_says_how_far_they_are(shed: Shed, monkeypatch: pytest.MonkeyPatch) -> None:
+    rivals(shed)
+    began, counted, answer = threading.Event(), threading.Event(), FlipsPage.answer
+
+    def slow(page: FlipsPage, shed: Shed, question: Any) -> Any:
+        began.wait()
+        page._goes_on(3, 6)
+        counted.wait()
+        return answer(page, shed, question)
+
+    monkeypatch.setattr(FlipsPage, "answer", slow)
+    async with driving(shed) as driven:
+        await driven.press("5")
+        await driven.pilot.press("f")
+        await driven.sees("counting…", "finding the rows")
+        began.set()
+        await driven.sees("━─", "3 of 6 rows", "both models answer every row again")
+        counted.set()
+        await driven.sees("1 of 6 test rows flip")
+        assert "counting" not in driven.text
 
 
 async def test_a_slice_and_a_choice_narrow_them_and_esc_shows_all_again(shed: Shed) -> None:
