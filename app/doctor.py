@@ -97,7 +97,8 @@ def _shed(scope: Scope) -> Iterator[Check]:
 
     from storage.journal import file_system, journal_mode
 
-    yield _writable(shed.root, shed.tmp)
+    writable = _writable(shed.root, shed.tmp)
+    yield writable
     try:
         with shed.reading() as session:
             faults = [str(row[0]) for row in session.connection().execute(text("PRAGMA integrity_check"))]
@@ -107,7 +108,8 @@ def _shed(scope: Scope) -> Iterator[Check]:
         yield Check("database", "ok", f"whole, journal: {journal_mode(shed.root)}")
     else:
         yield Check("database", "bad", f"damaged: {faults[0]}", f"put {shed.db} back from a backup")
-    yield Check("file system", "ok", f"{file_system(shed.root) or 'unknown'}: {_kept_by(shed.tmp)}")
+    kept = _kept_by(shed.tmp) if writable.state == "ok" else "nothing can be kept here"
+    yield Check("file system", writable.state, f"{file_system(shed.root) or 'unknown'}: {kept}")
     usage = shutil.disk_usage(shed.root)
     yield disk_check(usage.free, usage.total)
 

@@ -28,7 +28,7 @@ from storage.counted import counted
 
 if TYPE_CHECKING:
     from runners.actions.disk import Disk, Usage
-    from runners.actions.forecasts import Lengths, Outlook
+    from runners.actions.forecasts import Forecaster, Outlook
     from runners.actions.gpus import Overview
     from runners.actions.timeline import Timeline
     from storage.read.queue import Entry
@@ -69,7 +69,7 @@ class Machine(Queueing[None, Found]):
     def __init__(self) -> None:
         super().__init__()
         self._found: Found | None = None
-        self._lengths: Lengths | None = None
+        self._forecaster: Forecaster | None = None
         self._disk: Disk | None = None
         self._usage: Usage | None = None
         self._measuring = False
@@ -107,15 +107,15 @@ class Machine(Queueing[None, Found]):
 
     def answer(self, shed: Shed, question: None) -> Found:
         from runners.actions import gpus
-        from runners.actions.forecasts import Lengths, foresee
+        from runners.actions.forecasts import Forecaster
         from runners.actions.timeline import timeline
         from storage.errors import UsageError
         from storage.read import queue as read_queue
         from storage.read import runs as read_runs
 
-        self._lengths = self._lengths or Lengths()
+        self._forecaster = self._forecaster or Forecaster(shed)
         waiting = read_queue.waiting(shed)
-        foreseen = foresee(shed, self._lengths)
+        foreseen = self._forecaster.foresee()
         waiting.sort(key=lambda entry: turn(entry, foreseen.outlooks.get(entry.queued.run_id)))
         over = gpus.overview(shed)
         runs = {entry.queued.run_id: entry.run for entry in waiting}

@@ -13,11 +13,15 @@ RECORDS = [{**RECORD, "distance": float(distance), "day": day} for distance in (
 
 
 class Asking:
-    """Threads that ask all the time; `answers` are version and whether it is what that version says."""
+    """Threads that ask all the time.
+
+    `answers` are version and whether it is what that version says, by the `biases` of the digests; `failed` is counted
+    by status, or by the error's name where none was sent.
+    """
 
     def __init__(self, client: httpx.Client, biases: dict[str, float]) -> None:
         self.answers: Counter[tuple[int, bool]] = Counter()
-        self.failed: Counter[int] = Counter()
+        self.failed: Counter[str] = Counter()
         self._client = client
         self._biases = biases
         self._ended = threading.Event()
@@ -37,9 +41,13 @@ class Asking:
         while not self._ended.is_set():
             place += 1
             record = RECORDS[place % len(RECORDS)]
-            found = self._client.post("/predict", json=record)
+            try:
+                found = self._client.post("/predict", json=record)
+            except httpx.TransportError as err:
+                self.failed[type(err).__name__] += 1
+                continue
             if found.status_code != 200:
-                self.failed[found.status_code] += 1
+                self.failed[str(found.status_code)] += 1
                 continue
             told = found.json()
             expected = probability(record, self._biases[told["digest"]])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from runners import estimates
 from runners.agency import starting
-from runners.agency.lengths import Lengths as Lengths
+from runners.agency.lengths import Lengths
 from runners.agency.state import Situation, situation
 from runners.estimates import Spread
 from storage.read import queue as read_queue
@@ -30,23 +30,34 @@ class Foreseen:
     outlooks: dict[int, Outlook]
 
 
-def foresee(shed: Shed, lengths: Lengths | None = None) -> Foreseen:
-    """Play the queue forward. Where the agent that should start your runs was killed, it is back.
+class Forecaster:
+    """Plays the queue forward, again and again: how long runs take is remembered in between."""
 
-    `lengths` is what is known of how long runs take, for one who asks again and again.
+    def __init__(self, shed: Shed) -> None:
+        self._shed = shed
+        self._lengths = Lengths()
 
-    Raises:
-        UsageError: when settings.toml is faulty.
-    """
-    if any(entry.run.user == current_user() for entry in read_queue.waiting(shed)):
-        starting.revive(shed)
-    found = situation(shed, time.time(), lengths=lengths)
-    starts = estimates.starts(found.waiting, found.holding, found.slots, found.hours, found.limits, found.now)
-    outlooks = {
-        entry.queued.run_id: Outlook(starts.get(entry.queued.run_id), entry.queued.held)
-        for entry in read_queue.waiting(shed)
-    }
-    return Foreseen(found, outlooks)
+    def foresee(self) -> Foreseen:
+        """The queue as it will go on. Where the agent that should start your runs was killed, it is back.
+
+        Raises:
+            UsageError: when settings.toml is faulty.
+        """
+        shed = self._shed
+        if any(entry.run.user == current_user() for entry in read_queue.waiting(shed)):
+            starting.revive(shed)
+        found = situation(shed, time.time(), lengths=self._lengths)
+        starts = estimates.starts(found.waiting, found.holding, found.slots, found.hours, found.limits, found.now)
+        outlooks = {
+            entry.queued.run_id: Outlook(starts.get(entry.queued.run_id), entry.queued.held)
+            for entry in read_queue.waiting(shed)
+        }
+        return Foreseen(found, outlooks)
+
+
+def foresee(shed: Shed) -> Foreseen:
+    """The queue as it will go on, once. Raises UsageError when settings.toml is faulty."""
+    return Forecaster(shed).foresee()
 
 
 def forecasts(shed: Shed) -> dict[int, Outlook]:

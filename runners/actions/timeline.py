@@ -37,8 +37,12 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Every device of this host with its stretches; `untold` wait, and nobody can tell for how long."""
+    """Every device of this host with its stretches of the last `past_s` seconds and those to come.
 
+    `untold` are runs that wait, and nobody can tell for how long.
+    """
+
+    past_s: float
     now: float
     lanes: dict[str, list[Stretch]]
     untold: list[int]
@@ -65,7 +69,7 @@ def timeline(shed: Shed, foreseen: Foreseen) -> Timeline:
             coming.append((found.now + outlook.starts_in.likely, run))
     for begins, run in sorted(coming, key=lambda each: each[0]):
         _place(run, names.get(run.run_id, ""), begins, lanes, found.slots, found.now)
-    return Timeline(found.now, lanes, untold)
+    return Timeline(HOUR_S, found.now, lanes, untold)
 
 
 def _recorded(hold: Hold, lease: Holding | None, now: float) -> Stretch:

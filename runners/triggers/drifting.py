@@ -16,6 +16,7 @@ from runners.monitoring.behind import Behind, behind
 from runners.monitoring.drift import LEAST_ROWS, ColumnDrift
 from runners.monitoring.harm import ColumnHarm, ranked
 from runners.opening import manifest_of
+from runners.triggers import measuring
 from runners.triggers.measuring import Found
 from storage import predictions
 from storage.counted import counted
@@ -114,13 +115,14 @@ def measure(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> Measured 
 
 def lacking(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> str:
     """Why nothing could be measured."""
-    production = read_models.aliased(shed, project.project.name, "production")
-    if production is None:
-        return f"no version of {project.project.name} is in production"
     least, new = max(spec.min_rows, LEAST_ROWS), "files" if project.dataset.kind == "files" else "rows"
-    return (
-        f"v{production.number} was asked for fewer than {least:,} predictions in {spec.window_hours:g} h, "
-        f"and fewer than {least:,} new {new} came since it was trained"
+    return measuring.lacking(
+        shed,
+        project,
+        lambda production: (
+            f"v{production.number} was asked for fewer than {least:,} predictions in {spec.window_hours:g} h, "
+            f"and fewer than {least:,} new {new} came since it was trained"
+        ),
     )
 
 

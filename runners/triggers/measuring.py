@@ -15,9 +15,10 @@ from runners.triggers.breaking import break_off
 from runners.triggers.orders import Orders
 from storage.errors import TrainshedError
 from storage.project import ProjectSpec, load_project
+from storage.read import models as read_models
 from storage.read import triggers as read_triggers
 from storage.shed import Shed
-from storage.tables import Trigger
+from storage.tables import ModelVersion, Trigger
 from storage.trigger_section import TriggerSection
 from storage.write import triggers as write_triggers
 
@@ -33,6 +34,12 @@ class Found:
     why: str = ""
     key: str = ""
     evidence: dict[str, Any] | None = None
+
+
+def lacking(shed: Shed, project: ProjectSpec, too_few: Callable[[ModelVersion], str]) -> str:
+    """Why nothing could be measured: there is no production, or there is what `too_few` says of it."""
+    production = read_models.aliased(shed, project.project.name, "production")
+    return too_few(production) if production is not None else f"no version of {project.project.name} is in production"
 
 
 Measure = Callable[[Shed, ProjectSpec, TriggerSection], Found]

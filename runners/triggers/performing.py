@@ -18,6 +18,7 @@ from runners.monitoring.behind import Behind, behind
 from runners.monitoring.performance import FEWEST, Performance
 from runners.opening import manifest_of, open_tables
 from runners.packaging.scoring import Scorer
+from runners.triggers import measuring
 from runners.triggers.drifting import logs
 from runners.triggers.measuring import Found
 from storage import predictions
@@ -68,12 +69,11 @@ def look(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> Found:
 
 def lacking(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> str:
     """Why production could not be judged."""
-    production = read_models.aliased(shed, project.project.name, "production")
-    if production is None:
-        return f"no version of {project.project.name} is in production"
-    least = max(spec.min_rows, FEWEST)
+    few = f"the truth is known of fewer than {max(spec.min_rows, FEWEST):,} rows"
     estimate = ", and there is no estimate without truth" if spec.estimate else ""
-    return f"the truth is known of fewer than {least:,} rows that v{production.number} answered or never saw{estimate}"
+    return measuring.lacking(
+        shed, project, lambda production: f"{few} that v{production.number} answered or never saw{estimate}"
+    )
 
 
 def judge(shed: Shed, project: ProjectSpec, spec: TriggerSection) -> Judged | None:

@@ -15,7 +15,6 @@ from screens.ink import Line, Span, span, width_of
 if TYPE_CHECKING:
     from runners.actions.timeline import Stretch, Timeline
 
-PAST_S = 3600.0
 AHEAD_S = (3600.0, 7200.0, 10800.0)  # the least of these that all which comes fits into, else the last
 STEPS_MIN = (5, 10, 15, 30, 60)
 TICK = 11  # cells that a tick wants for its words
@@ -74,9 +73,9 @@ def _ahead(found: Timeline) -> float:
 def _scale(found: Timeline, columns: int) -> Scale:
     """It moves on by whole cells: between two moves nothing is drawn again."""
     ahead = _ahead(found)
-    cell = (PAST_S + ahead) / columns
+    cell = (found.past_s + ahead) / columns
     now = found.now // cell * cell
-    return Scale(now - PAST_S, now, now + ahead, columns)
+    return Scale(now - found.past_s, now, now + ahead, columns)
 
 
 def _ticks(scale: Scale) -> dict[int, int]:

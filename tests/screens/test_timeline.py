@@ -22,7 +22,7 @@ COMING = Stretch(13, "eval", "ana", NOW + 20 * MIN, NOW + 50 * MIN, "coming")
 
 
 def of(*stretches: Stretch) -> Timeline:
-    return Timeline(NOW, {"gpu0": list(stretches)}, [])
+    return Timeline(3600.0, NOW, {"gpu0": list(stretches)}, [])
 
 
 def drawn(found: Timeline, width: int = WIDTH) -> list[str]:
