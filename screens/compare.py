@@ -132,10 +132,12 @@ class Compare(View[Asked, Found]):
             return
         places = {row.run.id or 0: place for place, row in enumerate(comparison.runs)}
         order = [places[run_id] for run_id in self._order]
+        named = len({row.run.name for row in comparison.runs}) > 1  # a name that all have tells nothing
         columns = [Column("", most=34, least=14)]
         for place in order:
             run = comparison.runs[place].run
-            columns.append(Column(f"{run.id} {run.name}"[:18], "r", most=18, least=8, head=f"curve{place % 8}"))
+            head = f"{run.id} {run.name}"[:18] if named else f"run {run.id}"
+            columns.append(Column(head, "r", most=18, least=8, head=f"curve{place % 8}"))
         grid.show(_rows(comparison, order), columns=columns)
         one = f"run {self.shell.marked[0]} and the newest" if self.shell.marked else "none marked: the newest"
         box.border_title = escaped(f"{len(order)} runs" + ("" if found.marked else f" · {one}"))

@@ -43,8 +43,9 @@ LEAST_LINES = 16  # with fewer, only the lists
 EMPTY: list[Line] = [
     [Span("Nothing happens by itself yet.", "bold")],
     [],
-    [Span("A [[trigger]] in trainshed.toml retrains on new files, on a schedule, on drift,", "dim")],
-    [Span("on worse performance or on a new commit; the gate decides what becomes of it.", "dim")],
+    [Span("A [[trigger]] in trainshed.toml retrains on new files, on a schedule,", "dim")],
+    [Span("on drift, on worse performance or on a new commit; the gate decides", "dim")],
+    [Span("what becomes of it.", "dim")],
     [],
     line(Span("n", "accent"), Span("                             takes those of this project's file", "dim")),
     line(Span("trainshed triggers add -p DIR", "accent"), Span(" does the same", "dim")),
