@@ -38,8 +38,10 @@ STARTS = 9
 KEYS = 150
 IDLE_S = 20.0
 SETTLE_S = 4.0
+REST_S = 20.0  # by then the look for garbage after the last key is over
 LIVE = 8
 CURVES = 3
+REPORT_S = 2.0  # between two rows of progress of a run at work, as a supervisor writes them
 STEPS_PER_S = 10
 ROWS = 10_000_000
 
@@ -58,6 +60,7 @@ def measure() -> list[Row]:
             _row("key → frame, p99: 10,000 runs, 8 at work", key, None, {}, "≤ 30 ms", "ms"),
             _row("sent while nothing happens", idle[0], 0.0, {n: f[0] for n, f in still.items()}, "0", "B/s"),
             _row("processor while nothing happens", idle[1], None, {n: f[1] for n, f in still.items()}, "≈ 0", "%"),
+            _row("processor, 8 at work in view that report", _reported(ours, root), None, {}, "", "%"),
             _row("sent with three live curves", _live(ours, root), None, {}, "≤ 1,024", "B/s"),
         ]
         return [*rows, *_rows_of_a_dataset(root)]
@@ -124,7 +127,7 @@ def _idle(command: Sequence[str], root: Path) -> tuple[float, float]:
 
 def _watched(opened: Terminal) -> tuple[float, float]:
     """Bytes a second, and percent of one core, while nobody touches it."""
-    opened.quiet(SETTLE_S)
+    opened.quiet(REST_S)
     before = _processor_s(opened.pid)
     told = opened.quiet(IDLE_S)
     return len(told) / IDLE_S, 100 * (_processor_s(opened.pid) - before) / IDLE_S
@@ -133,6 +136,40 @@ def _watched(opened: Terminal) -> tuple[float, float]:
 def _processor_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _reported(ours: list[str], root: Path) -> float:
+    """Percent of one core while eight runs in the list tell how far they are."""
+    with _reporting(root), terminal(ours, cwd=root) as opened:
+        opened.until("1 Home", "cpu")
+        opened.type("3")
+        opened.until("status")
+        return _watched(opened)[1]
+
+
+@contextmanager
+def _reporting(root: Path) -> Iterator[None]:
+    """The runs at work write down their progress, in turn."""
+    from benchmarks.run_table import RUNS
+
+    code = f"""
+import sys, time
+from pathlib import Path
+from storage.shed import open_shed
+from storage.write import runs
+shed, steps = open_shed(Path(sys.argv[1])), 0
+while True:
+    for run_id in range({RUNS - LIVE + 1}, {RUNS + 1}):
+        steps += 1
+        runs.progress(shed, run_id, {{}}, steps % 1000 / 1000, f"step {{steps}}")
+        time.sleep({REPORT_S / LIVE})
+"""
+    process = subprocess.Popen([sys.executable, "-c", code, str(root / "shed")], cwd=ROOT)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _live(ours: list[str], root: Path) -> float:
