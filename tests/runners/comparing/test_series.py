@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.comparing.series import agree, apart
+from runners.comparing.series import SMALLEST, agree, apart
 from storage.metrics import Series
 
 
@@ -32,5 +32,5 @@ def test_a_value_agrees_with_itself_and_with_what_is_within_the_tolerance(value:
     assert agree(at, at, 0.0).all()
     if math.isfinite(value) and abs(value) < 1e300:
         assert agree(at, at * (1 + tolerance / 2), tolerance).all()
-        if abs(value) > 1e-3:
+        if abs(value) * tolerance > SMALLEST:
             assert not agree(at, at * (1 + 3 * tolerance), tolerance / 2).all()
