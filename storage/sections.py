@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from codecs import BOM_UTF8
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
@@ -50,7 +51,7 @@ def parsed(data: bytes, place: str) -> tuple[dict[str, Any], str]:
         UsageError: when it is not TOML in UTF-8.
     """
     try:
-        text = data.decode("utf-8-sig")  # editors of Windows put a mark before it
+        text = data.removeprefix(BOM_UTF8).decode()  # editors of Windows put a mark before it
     except UnicodeDecodeError as err:
         line = data[: err.start].count(b"\n") + 1
         todo = "save it in your editor as UTF-8"

@@ -168,6 +168,9 @@ def test_a_reboot_interrupts_a_run_which_goes_on_where_retries_are_asked_for(
 ) -> None:
     run_id = workstation.queued("runs", "launch", "-p", ticker, "--set", "steps=60", "--retries", str(retries))
     until(lambda: ticked(workstation, run_id) > 5, 60)
+    child = Child.read(workstation.shed.run_dir(run_id))
+    assert child is not None
+    processes.signal(child.find(), signal.SIGSTOP)  # it must not end before the power does
     assert workstation.type("agent", "stop").code == 0
     power_cut(workstation, run_id)
     assert workstation.type("agent", "start").code == 0

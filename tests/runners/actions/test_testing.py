@@ -135,8 +135,8 @@ def test_params_rows_and_loss_of_the_test_section_are_used(points: Path, monkeyp
     ("section", "said"),
     [
         ("params = { epoch = 2 }", 'did you mean "epochs"?'),
-        ("params = { epochs = 'two' }", "[test] params epochs='two': wrong type"),
-        ("overfit_params = { nothing = 1 }", "[test] overfit_params nothing"),
+        ("params = { epochs = 'two' }", "\"test.params.epochs\": epochs='two': wrong type"),
+        ("overfit_params = { nothing = 1 }", '"test.overfit_params.nothing": nothing'),
         ("overfit = 2", '"test.overfit" = 2'),
         ("row = 200", 'did you mean "rows"?'),
     ],
