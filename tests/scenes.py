@@ -16,9 +16,8 @@ from storage.write import models as write_models
 from storage.write import runs as write_runs
 
 
-def run_of(shed: Shed, name: str = "flight-delay", *, status: str = "done", **fields: Any) -> Run:
-    """A run that has ended as `status` says; `metrics`, `log`, `reason` and whatever NewRun takes may be given."""
-    metrics, log, reason = fields.pop("metrics", {}), fields.pop("log", b""), fields.pop("reason", "")
+def new_run(name: str, **fields: Any) -> write_runs.NewRun:
+    """What a run starts from; `fields` are those of NewRun that matter."""
     plain = {
         "project": name,
         "project_dir": f"/projects/{name}",
@@ -28,7 +27,13 @@ def run_of(shed: Shed, name: str = "flight-delay", *, status: str = "done", **fi
         "snapshot": {},
         "params": {},
     }
-    run = write_runs.create(shed, write_runs.NewRun(name=name, **{**plain, **fields}))
+    return write_runs.NewRun(name=name, **{**plain, **fields})
+
+
+def run_of(shed: Shed, name: str = "flight-delay", *, status: str = "done", **fields: Any) -> Run:
+    """A run that has ended as `status` says; `metrics`, `log`, `reason` and whatever NewRun takes may be given."""
+    metrics, log, reason = fields.pop("metrics", {}), fields.pop("log", b""), fields.pop("reason", "")
+    run = write_runs.create(shed, new_run(name, **fields))
     assert run.id is not None
     if metrics:
         write_runs.measured(shed, run.id, metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from screens.widgets.grid import Grid
 from screens.widgets.log import Log
 from storage.shed import Shed
 from storage.write import runs as write_runs
-from tests.scenes import run_of, write_series
+from tests.scenes import new_run, run_of, write_series
 from tests.screens.driving import Driven, driving
 
 SIZES = [(80, 24), (120, 40), (200, 50)]
@@ -80,8 +81,9 @@ async def test_the_cursor_stays_on_its_run_when_newer_ones_come(shed: Shed) -> N
 
 
 async def test_any_number_of_runs_is_scrolled_through_in_windows(shed: Shed) -> None:
-    for number in range(700):
-        run_of(shed, f"run-{number:03d}")
+    with shed.writing("runs made", "all of them") as write:
+        for number in range(700):
+            write_runs.insert(write, new_run(f"run-{number:03d}"), status="done", created_at=time.time())
     async with driving(shed) as driven:
         grid = await in_runs(driven)
         await driven.press("G")
