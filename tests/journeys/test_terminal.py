@@ -46,7 +46,7 @@ async def a_day(door: Door, shed: Shed, pipe: Path) -> None:
     await door.press("n")
     await door.sees("launch tiny", "bias", "starts")
     await door.press("enter")
-    await door.sees("run 1 waits for its turn", under_cursor(1), patience=PATIENCE_S)
+    await door.sees(under_cursor(1), patience=PATIENCE_S)
     await door.press("enter")
     await door.sees("val/accuracy", "0.4437", patience=PATIENCE_S)  # live: the run waits at the pipe
     await asyncio.to_thread(tiny.let_through, pipe)
@@ -58,7 +58,7 @@ async def a_day(door: Door, shed: Shed, pipe: Path) -> None:
     await door.sees("launch tiny · as run 1")
     await door.type("0.9")
     await door.press("enter")
-    await door.sees("run 2 waits for its turn", under_cursor(2), patience=PATIENCE_S)
+    await door.sees(under_cursor(2), patience=PATIENCE_S)
     await asyncio.to_thread(tiny.let_through, pipe)
     await door.press("enter")
     await door.sees("2  tiny", "gate ✓", patience=PATIENCE_S)

@@ -16,6 +16,7 @@ from storage.read import alerts as read_alerts
 from storage.read import triggers as read_triggers
 from storage.read.triggers import FiringRow
 from storage.tables import Alert
+from storage.users import current_user
 from tests.journeys.conftest import ROOT, Workstation
 from tests.points import write_points
 from tests.runners.alerting.sinks import HttpSink, http_sink
@@ -190,7 +191,8 @@ def test_a_schedule_fires_by_hand_and_says_when_it_is_due(workstation: Workstati
     assert "06:00 CET" in tried.finished["lines"][0]
     fired = workstation.type("triggers", "fire", "schedule", "-p", tiny)
     assert fired.code == 0, fired.told
-    assert ended(workstation)[0].firing.run_id == fired.finished["run"]
+    firing = ended(workstation)[0].firing
+    assert (firing.why, firing.run_id) == (f"fired by {current_user()}", 1)
 
 
 def test_new_files_that_drifted_from_what_production_learnt_are_told_with_the_column(

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from screens import telling
 from storage.shed import Shed
+from tests.screens.driving import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +19,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody's: neither those of who runs the tests, nor that of their terminal."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(telling, "STAYS_S", dict.fromkeys(telling.STAYS_S, PATIENCE_S))  # on a busy machine
+    monkeypatch.setattr(telling, "REMARK_S", PATIENCE_S)
 
 
 @pytest.fixture
