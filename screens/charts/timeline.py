@@ -123,13 +123,22 @@ def _lane(
         begins, ends = max(begins, 0), min(ends, scale.columns - 1)
         if begins == last + 1 and last >= 0 and cells[last][0] in (HELD, LIKELY):
             cells[last] = (EDGE, cells[last][1])
-        likely = begins if each.when == "coming" else min(ends, here) + 1 if each.when == "now" else ends + 1
+        likely = {"coming": begins, "now": max(begins, min(ends, here) + 1), "past": ends + 1}[each.when]
         role = roles[each.user]
+        _make_room(cells, begins, ends)
         for column in range(begins, ends + 1):
             cells[column] = (LIKELY if column >= likely else HELD, role)
         _label(cells, each, ((begins, likely), (likely, ends + 1)), role, with_user=with_user)
         last = ends
     return cells
+
+
+def _make_room(cells: list[Cell], begins: int, ends: int) -> None:
+    """A sign two cells wide, of a name that will be covered by half, gives way."""
+    for beside, inside in ((begins - 1, begins), (ends, ends + 1)):
+        if 0 < inside < len(cells) and not cell_len(cells[inside][0]):
+            for column in (beside, inside):
+                cells[column] = (HELD, cells[column][1])
 
 
 def _end(each: Stretch, scale: Scale) -> int:

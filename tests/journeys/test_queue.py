@@ -299,9 +299,14 @@ def test_an_agent_with_nothing_to_do_ends(workstation: Workstation) -> None:
 
 def test_an_agent_ends_when_its_shed_is_gone(workstation: Workstation) -> None:
     workstation.wait(workstation.execute("true"))
-    agent = workstation.agent()
+    agent, shed = workstation.agent(), workstation.folder / "shed"
     assert agent is not None
-    shutil.rmtree(workstation.folder / "shed")
+
+    def removed() -> bool:
+        shutil.rmtree(shed, ignore_errors=True)  # the agent may write in it meanwhile
+        return not shed.exists()
+
+    until(removed)
     until(lambda: not processes.alive(agent))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runners.actions.timeline import Stretch, Timeline
@@ -80,6 +80,7 @@ def test_in_ascii_it_is_told_apart_by_signs_alone() -> None:
 times = st.floats(-9000, 20000)
 
 
+@example([(1964.0, None, "past", ""), (0.0, 4910.0, "past", "⺀")], 17)
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.tuples(times, st.none() | times, st.sampled_from(["past", "now", "coming"]), st.text(max_size=12))),
