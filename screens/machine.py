@@ -73,9 +73,7 @@ class Machine(Queueing[None, Found]):
         self._disk: Disk | None = None
         self._usage: Usage | None = None
         self._measuring = False
-        self._wanted: bool | None = (
-            None  # whether the processes are unfolded; None: where they leave every device in view
-        )
+        self._wanted: bool | None = None  # processes unfolded; None: where they leave every device in view
         self._unfolded = False
 
     def body(self) -> ComposeResult:

@@ -256,14 +256,14 @@ def test_the_database_is_only_read(shed: Shed, tmp_path: Path) -> None:
 
 
 def test_a_store_is_found_where_mlflow_puts_it(shed: Shed, tmp_path: Path) -> None:
-    (tmp_path / "work").mkdir()
-    in_files(tmp_path / "work" / "mlruns", [Made("a" * 32)])
-    assert len(taken_in(shed, tmp_path / "work").ids) == 1
-    assert import_runs(shed, f"file://{tmp_path}/work/mlruns").known == 1
-    in_database(tmp_path / "work" / "mlflow.db", [Made("b" * 32)])
+    (tmp_path / "tracking").mkdir()
+    in_files(tmp_path / "tracking" / "mlruns", [Made("a" * 32)])
+    assert len(taken_in(shed, tmp_path / "tracking").ids) == 1
+    assert import_runs(shed, f"file://{tmp_path}/tracking/mlruns").known == 1
+    in_database(tmp_path / "tracking" / "mlflow.db", [Made("b" * 32)])
     with pytest.raises(UsageError, match="two stores"):
-        taken_in(shed, tmp_path / "work")
-    assert len(import_runs(shed, f"sqlite:///{tmp_path}/work/mlflow.db").ids) == 1
+        taken_in(shed, tmp_path / "tracking")
+    assert len(import_runs(shed, f"sqlite:///{tmp_path}/tracking/mlflow.db").ids) == 1
 
 
 @pytest.mark.parametrize(
